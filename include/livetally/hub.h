@@ -1,0 +1,92 @@
+/*
+ * The hub: who watches what, and what they are sent.
+ *
+ *   viewer ──▶ audience (same topics, same interval) ──▶ live topics ──▶ groups of the board
+ *
+ * Viewers of one audience share frames: at each tick of its interval the topics that changed since
+ * the audience's last update are encoded once. Values are absolute, so a viewer whose socket is
+ * full is skipped (conflation) and, when it drains, gets one update of all that changed since what
+ * it last got. So it costs a version number, whatever it misses.
+ *
+ * A topic needs its groups loaded. A subscribe whose groups are not waits for them (the snapshot
+ * comes later, in order), or is answered `unavailable` when Redis is away.
+ *
+ * Pure: sockets, timers and Redis are reached through the two function tables below.
+ */
+#ifndef LIVETALLY_HUB_H
+#define LIVETALLY_HUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "livetally/clock.h"
+#include "livetally/frame.h"
+#include "livetally/slice.h"
+#include "livetally/stats.h"
+#include "livetally/view.h"
+
+#define LIVE_TOPICS_MAX 256 /* PROTOCOL: topics per connection, default */
+#define LIVE_BAD_MESSAGES_MAX 100
+#define HEARTBEAT_MS 15000
+
+struct hub;
+struct viewer;
+
+struct hub_options {
+    uint32_t max_topics_per_viewer;
+    uint32_t max_topics; /* over all viewers */
+    uint32_t push_slice; /* viewers served in one hub_tick() before it yields */
+    uint32_t subscribes_per_second; /* more are answered late: 20 */
+};
+
+/* Towards Redis. Called when a topic needs a group; false: Redis is away. The store loads it, sets
+ * its state to GROUP_LOADED, then calls hub_groups_changed(). */
+struct hub_source {
+    bool (*want)(void *context, struct group_key key);
+    void *context;
+};
+
+/* Towards one socket. */
+struct viewer_ops {
+    /* Sends now and returns true (taking its own reference if it needs one), or returns false
+     * because the socket is full: hub_drained() has to be called once it has room again. */
+    bool (*send)(void *peer, struct frame *frame);
+};
+
+struct hub *hub_new(const struct hub_options *options, const struct view *view,
+                    const struct hub_source *source, const struct clock *clock,
+                    struct stats *stats);
+void hub_free(struct hub *hub); /* all viewers must have left */
+
+struct viewer *hub_join(struct hub *hub, const struct viewer_ops *ops, void *peer);
+void hub_leave(struct viewer *viewer);
+
+/* One message of a viewer, at most 64 KiB of text. Returns false when it is to be closed with 4400
+ * (too many bad messages in a row). */
+bool hub_receive(struct viewer *viewer, struct slice text);
+void hub_drained(struct viewer *viewer);
+
+/* Groups were loaded, the board was replaced, epoch, stale or today changed. Cheap. */
+void hub_groups_changed(struct hub *hub);
+
+/*
+ * Serves what is due now. Returns how many ms until it wants to be called again: 0 means there is
+ * more to do right away (after other work of the loop had its turn).
+ */
+int64_t hub_tick(struct hub *hub);
+
+/*
+ * The snapshot object of GET /v1/totals. Calls done once, at once or after groups are loaded; with
+ * an absent slice when that cannot be had now (Redis is away). hub_query_cancel() forgets it.
+ */
+typedef void hub_query_fn(void *context, struct slice json);
+struct hub_query;
+struct hub_query *hub_query(struct hub *hub, const struct slice *topics, uint32_t count,
+                            hub_query_fn *done, void *context); /* NULL: already done */
+void hub_query_cancel(struct hub_query *query);
+
+uint32_t hub_viewer_count(const struct hub *hub);
+uint32_t hub_topic_count(const struct hub *hub);
+uint32_t hub_audience_count(const struct hub *hub);
+
+#endif

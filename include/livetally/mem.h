@@ -1,0 +1,22 @@
+/*
+ * Allocation that cannot fail.
+ *
+ * Every buffer, queue and table of livetally has a stated bound, so running out of memory means
+ * the machine is in trouble, not the daemon. Then the honest thing is to stop: nothing unacked was
+ * promised, everything acked is durable, and systemd starts a fresh process. These functions
+ * therefore abort with a message instead of returning NULL; free with free().
+ */
+#ifndef LIVETALLY_MEM_H
+#define LIVETALLY_MEM_H
+
+#include <stddef.h>
+
+void *mem_alloc(size_t size_bytes);                      /* uninitialised */
+void *mem_zalloc(size_t size_bytes);                     /* zeroed */
+void *mem_realloc(void *memory, size_t size_bytes);
+/* Like realloc(memory, count * size_bytes), aborting when the product overflows. */
+void *mem_resize(void *memory, size_t count, size_t size_bytes);
+char *mem_strdup(const char *text);
+char *mem_strndup(const char *text, size_t size);        /* always NUL-terminated */
+
+#endif

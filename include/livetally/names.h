@@ -1,0 +1,24 @@
+/*
+ * Ids as small numbers: every id that ever counted gets a number, so that cells, facts and topics
+ * compare and hash four bytes instead of strings. 0 means "none". Numbers are private to a process:
+ * they are never written to Redis or to the wire, and never reused while it runs.
+ */
+#ifndef LIVETALLY_NAMES_H
+#define LIVETALLY_NAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "livetally/slice.h"
+
+struct names;
+
+struct names *names_new(void);
+void names_free(struct names *names);
+uint32_t names_intern(struct names *names, struct slice id);            /* 0 for an empty id */
+uint32_t names_find(const struct names *names, struct slice id);        /* 0: never seen */
+struct slice names_text(const struct names *names, uint32_t number);    /* lives as long as names */
+uint32_t names_count(const struct names *names);
+size_t names_memory_bytes(const struct names *names);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * The network side: listeners, WebSocket and HTTP by libwebsockets as guest on our libuv loop.
+ *
+ *   listener (our own fds) ─ accept ─▶ lws ─▶ ingest connection ─▶ post ─▶ submit()
+ *                                          ├▶ live connection   ─▶ hub
+ *                                          └▶ http request      ─▶ hub_query, submit, stats
+ *
+ * Knows nothing of Redis: it reaches the partition through struct server_ops.
+ */
+#ifndef LIVETALLY_SERVER_H
+#define LIVETALLY_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "livetally/clock.h"
+#include "livetally/error.h"
+#include "livetally/event.h"
+#include "livetally/hub.h"
+#include "livetally/log.h"
+#include "livetally/post.h"
+#include "livetally/stats.h"
+
+#define LISTENERS_MAX 16
+
+struct server_options {
+    uint32_t message_bytes;   /* PROTOCOL: 1 MiB */
+    uint32_t batch_events;    /* 1000 */
+    uint32_t window_events;   /* unacked events of a connection before it is not read from: 8192 */
+    uint32_t window_bytes;    /* the same in bytes of messages held: 4 MiB */
+    uint32_t max_connections; /* over all kinds; more are refused */
+    uint32_t ping_idle_ms;    /* 30 s */
+    uint32_t ping_wait_ms;    /* 10 s */
+    uint32_t handshake_ms;    /* TCP accepted until upgraded or requested: 5 s */
+    uint32_t post_wait_ms;    /* POST /v1/events: 503 when not durable by then: 10 s */
+    const struct event_rules *rules;
+    const char *version; /* "livetally/0.1.0" */
+};
+
+struct server_ops {
+    void (*submit)(void *context, struct post *post);
+    bool (*store_available)(void *context);
+    /* Bodies of /healthz and /readyz as JSON, and whether it is 200. */
+    bool (*ready)(void *context, struct buffer *json);
+    bool (*alive)(void *context, struct buffer *json);
+    /* Brings stats up to date before they are written to /metrics. */
+    void (*refresh_stats)(void *context);
+    void *context;
+};
+
+struct server;
+
+int server_new(uv_loop_t *loop, const struct server_options *options, const struct server_ops *ops,
+               struct hub *hub, const struct view *view, const struct clock *clock,
+               const struct log *log, struct stats *stats, struct server **ret_server,
+               struct error *error);
+
+/*
+ * "HOST:PORT" ([…] for IPv6, port 0 picks one) or "unix:PATH". TCP with SO_REUSEPORT. A Unix path
+ * left behind by a dead process is replaced; a live one is an error.
+ */
+int server_listen(struct server *server, const char *address, struct error *error);
+int server_listen_fd(struct server *server, int fd, struct error *error); /* from systemd */
+/* True when an address is loopback or a Unix socket; error set when it can't be resolved. */
+int server_address_is_local(const char *address, bool *ret_local, struct error *error);
+uint32_t server_listener_count(const struct server *server);
+/* URL of a listener, e.g. "http://127.0.0.1:8090" or "unix:/run/x.sock". */
+const char *server_listener_url(const struct server *server, uint32_t index);
+
+/* Tells all ingest connections once that the store went away or came back. */
+void server_store_available(struct server *server, bool available);
+/* Some view changed: serve the hub soon. */
+void server_wake_hub(struct server *server);
+
+/* Stops accepting and reading; what was received stays to be acked. */
+void server_drain(struct server *server);
+/* Sends goodbye to everybody, closes within timeout_ms, then closed(); after it the loop has no
+ * handle of the server's left once it has run dry. */
+void server_close(struct server *server, uint32_t timeout_ms, void (*closed)(void *context),
+                  void *context);
+void server_free(struct server *server); /* after closed() */
+
+#endif
