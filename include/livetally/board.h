@@ -37,31 +37,51 @@ enum group_state {
 enum {
     CELL_BASE = 1 << 0,  /* own is absolute */
     CELL_DIRTY = 1 << 1, /* own is not yet in a checkpoint, and listed as such */
+    CELL_USED = 1 << 2,  /* our own lane counted in it since board_evict() last came by */
 };
 
+/* What an order changes comes first: it is written for every order, `sum` only if it is shown. */
 struct cell {
-    uint32_t key;   /* second dimension: number in names, county code, minute; 1 for total */
+    uint32_t key; /* second dimension: number in names, county code, minute; 1 for total */
     uint32_t flags;
-    uint64_t changed; /* board version of the last change of sum */
-    struct metrics sum;
     struct metrics own;
+    struct metrics sum;
+    uint64_t changed; /* board version of the last change of sum */
 };
 
+struct cell_slot {
+    uint32_t key;
+    uint32_t place_plus_1; /* 0 = free */
+};
+
+/* From the keys of cells to their places: open addressing, at most two thirds full. */
+struct cell_index {
+    struct cell_slot *slots;
+    uint32_t mask;
+    uint32_t used;
+};
+
+/*
+ * Places of cells don't change while a group is LOADED or LOADING (new cells come at the end), nor
+ * while one of its cells is taken for a checkpoint. Else board_evict() may move them.
+ */
 struct group {
     struct group_key key;
     enum group_state state;
-    uint32_t watchers; /* topics that read it; see board_watch() */
-    uint64_t changed;  /* board version of the last change of any cell */
-    uint64_t reloaded; /* board version at which it became LOADED */
-    int64_t used_ms;   /* monotonic, last touched: for eviction */
     struct cell *cells;
+    struct cell_index index;
     uint32_t cell_count;
-    uint32_t cell_capacity;
     uint32_t dirty_count;
-    uint32_t *slots; /* open addressing: place + 1 of a cell, 0 = free */
-    uint32_t slot_mask;
-    uint64_t *included; /* [LANE_COUNT] while loading or just loaded, else NULL */
-    struct group *next; /* in its hash bucket */
+    uint64_t own_version; /* up to which `own` was read from Redis */
+    uint64_t *included;   /* [LANE_COUNT] while loading or just loaded, else NULL */
+    int64_t used_ms;      /* monotonic, last touched: for eviction */
+    uint64_t changed;     /* board version of the last change of any cell */
+    uint64_t reloaded;    /* board version at which it became LOADED */
+    uint32_t watchers;    /* topics that read it; see board_watch() */
+    uint32_t cell_capacity;
+    uint32_t taken_count; /* cells taken for a checkpoint and neither written nor returned */
+    uint32_t hand;        /* where board_evict() goes on: places below are still to be visited */
+    bool complete;        /* every cell of our own lane is here: a new one starts from zero */
     struct group *all_prev, *all_next;
 };
 
@@ -82,8 +102,9 @@ uint64_t board_version(const struct board *board);
 void board_continue_version(struct board *board, uint64_t version);
 
 /*
- * Adds a lane's commit. own: it is our own lane's. now_ms: wall time. Facts must come in the
- * order of versions, each version once.
+ * Adds a lane's commit. own: it is our own lane's; that is one lane for the whole life of a board.
+ * now_ms: wall time. Facts must come in the order of versions; a version that is not above the
+ * lane's last one is ignored.
  */
 void board_apply(struct board *board, uint32_t lane, uint64_t lane_version, bool own,
                  const struct fact *facts, uint32_t fact_count, int64_t now_ms);
@@ -107,7 +128,15 @@ void board_each(const struct board *board, board_group_fn *visit, void *context)
 uint32_t board_cell_count(const struct board *board);
 uint32_t board_group_count(const struct board *board);
 bool board_full(const struct board *board); /* too many dirty or watched cells: checkpoint first */
-/* Drops clean, unwatched groups untouched since before_ms (monotonic). Returns cells freed. */
+/*
+ * Frees what nobody needs; returns how many cells. Groups that are clean, unwatched and untouched
+ * since before_ms (monotonic) go as a whole. A LOADED group counts as touched when it was loaded,
+ * watched or unwatched, a COLD one also when our own lane counted in it. Of unwatched groups that
+ * stay, clean cells go that weren't used between two visits; a LOADED one becomes COLD for that.
+ * One call visits an eighth of the board (but at least 65,536 cells) and the next goes on there, so
+ * call it about once a second, best when no cells are taken. Over max_cells it visits everything,
+ * and all clean cells of unwatched COLD groups go.
+ */
 uint32_t board_evict(struct board *board, int64_t before_ms);
 void board_set_now(struct board *board, int64_t monotonic_ms); /* for group.used_ms */
 
@@ -123,17 +152,25 @@ int board_image_cell(struct board_image *image, struct names *names, struct slic
                      struct slice value);
 void board_image_fact(struct board_image *image, uint64_t lane_version, const struct fact *fact);
 
-/* Loading: begin once, merge each lane that exists, then finish. */
+/*
+ * Loading: begin once, merge each lane that exists, then finish.
+ *
+ * merge: the image holds the lane as it is at `version`. ERROR_CONFLICT, and nothing is merged,
+ * when facts of a later version were applied already, or the lane was merged before. Cells of our
+ * own lane whose value came from the feed are not in a checkpoint, so they become dirty.
+ * finish: false, and the group is still LOADING, when a lane that has had facts was not merged.
+ */
 void board_load_begin(struct board *board, struct group *group);
-void board_load_merge(struct board *board, struct group *group, uint32_t lane, bool own,
-                      uint64_t version, const struct board_image *image);
-void board_load_finish(struct board *board, struct group *group);
+int board_load_merge(struct board *board, struct group *group, uint32_t lane, bool own,
+                     uint64_t version, const struct board_image *image);
+bool board_load_finish(struct board *board, struct group *group);
 void board_load_abort(struct board *board, struct group *group); /* back to COLD */
 
 /*
- * Checkpoint: the cells that are dirty. take() moves up to `max` of them into `out`, marking them
- * clean; whoever fails to write them gives them back. A cell without CELL_BASE has to be given its
- * base (what Redis has, or zeros) by set_base() before it is written.
+ * Checkpoint: the cells that are dirty, oldest first. take() moves up to `max` of them into `out`,
+ * marking them clean. Each taken cell keeps its place, and its group stays, until it is reported
+ * written or given back. A cell without CELL_BASE has to be given its base (what Redis has, or
+ * zeros) by set_base() before it is written; that does nothing when a load has set it meanwhile.
  */
 struct cell_ref {
     struct group *group;
@@ -143,6 +180,7 @@ struct cell_ref {
 uint32_t board_dirty_count(const struct board *board);
 uint32_t board_dirty_take(struct board *board, struct cell_ref *out, uint32_t max);
 void board_dirty_return(struct board *board, struct cell_ref ref);
+void board_dirty_written(struct board *board, struct cell_ref ref);
 void board_set_base(struct board *board, struct cell_ref ref, const struct metrics *base);
 
 static inline struct cell *cell_of(struct cell_ref ref)

@@ -20,8 +20,8 @@ struct buffer {
 
 #define BUFFER_INIT ((struct buffer){NULL, 0, 0})
 
-void buffer_done(struct buffer *buffer);   /* frees; leaves a valid empty buffer */
-void buffer_reset(struct buffer *buffer);  /* forgets the content, keeps the memory */
+void buffer_done(struct buffer *buffer);  /* frees; leaves a valid empty buffer */
+void buffer_reset(struct buffer *buffer); /* forgets the content, keeps the memory */
 /* Makes room for `extra` more bytes and returns where they go; does not change `size`. */
 char *buffer_reserve(struct buffer *buffer, size_t extra);
 void buffer_append(struct buffer *buffer, const void *bytes, size_t size);
@@ -32,7 +32,8 @@ void buffer_append_int(struct buffer *buffer, int64_t value);   /* decimal */
 void buffer_append_uint(struct buffer *buffer, uint64_t value); /* decimal */
 void buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void buffer_vprintf(struct buffer *buffer, const char *format, va_list args);
+void buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 /* Drops the first `size` bytes. */
 void buffer_consume(struct buffer *buffer, size_t size);
 const char *buffer_cstr(struct buffer *buffer); /* NUL-terminated, valid until the next append */

@@ -48,6 +48,9 @@ struct catalog_entry {
     int64_t time_ms; /* of the newest upsert */
 };
 
+/* No entry's JSON is longer: three texts of NAME_MAX_BYTES escaped, two ids, four numbers. */
+#define CATALOG_JSON_MAX_BYTES 1024
+
 struct catalog;
 
 struct catalog *catalog_new(uint32_t max_entries);

@@ -8,6 +8,7 @@
 #define LIVETALLY_COUNTY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "livetally/error.h"
@@ -23,7 +24,8 @@ bool county_province_known(uint32_t province);
 /*
  * Reads a list from CSV text whose first line names the columns. `counties` needs a column `code`;
  * `aliases` (may be absent) needs `old_code` and `primary_code`, which must stand in `counties`.
- * Other columns are ignored. Bound: 10,000 codes.
+ * Other columns are ignored, and so are aliases with an empty primary_code: a county that was
+ * divided among several has no successor to count under. Bound: 10,000 codes, aliases included.
  */
 int county_list_parse(struct slice counties, struct slice aliases, struct county_list **ret_list,
                       struct error *error);

@@ -38,9 +38,12 @@ struct error {
     char text[384]; /* one line, no trailing newline; cut when longer */
 };
 
-/* Fills *error when it is not NULL; returns `code`, so that a caller can `return error_set(…)`. */
+/*
+ * Fills *error when it is not NULL; returns `code`, so that a caller can `return error_set(…)`.
+ * error->text may be among the arguments, to wrap it in a longer sentence.
+ */
 int error_set(struct error *error, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-const char *error_name(enum error_code code);
+const char *error_name(enum error_code code); /* its text in the list above */
 
 #endif

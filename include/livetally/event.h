@@ -14,12 +14,12 @@
 #include "livetally/slice.h"
 #include "livetally/verdict.h"
 
-#define ID_MAX_BYTES 64
-#define NAME_MAX_BYTES 128
+#define ID_MAX_BYTES       64
+#define NAME_MAX_BYTES     128
 #define ORDER_QUANTITY_MAX INT64_C(100000)
-#define ORDER_AMOUNT_MAX INT64_C(10000000000)
-#define MESSAGE_EVENTS_MAX 1000 /* PROTOCOL: batch_events */
-#define TIME_MAX_MS INT64_C(253402300799999) /* 9999-12-31: keeps all day arithmetic in range */
+#define ORDER_AMOUNT_MAX   INT64_C(10000000000)
+#define MESSAGE_EVENTS_MAX 1000                     /* PROTOCOL: batch_events */
+#define TIME_MAX_MS        INT64_C(253402300799999) /* 9999-12-31 */
 
 /* type, wire name */
 #define EVENT_TYPES(X)                                                                             \
@@ -33,7 +33,7 @@ enum event_type {
 #define X(name, wire) EVENT_##name,
     EVENT_TYPES(X)
 #undef X
-    EVENT_TYPE_COUNT
+        EVENT_TYPE_COUNT
 };
 
 /*
@@ -104,8 +104,19 @@ struct rejection *message_reject(struct message *message, uint32_t index);
  * Reads message->text (which the caller has filled) as PROTOCOL says: one object, one array, or
  * one object per line. An array or lines of more than MESSAGE_EVENTS_MAX events are rejected as one
  * with batch_too_large. An empty (all blank) message has no events and no rejections.
+ *
+ * `index` counts array elements, or lines, blank ones too, so that it names the line as a person
+ * counts them (from 0). Valid JSON that is not an object where an event is due is bad_type. Of an
+ * event with several faults the first is reported, in this order: type; form and range of the
+ * stated fields, in the order of PROTOCOL's tables; missing fields, in that order; time.
  */
 void message_parse(struct message *message, const struct event_rules *rules, int64_t now_ms);
+
+/*
+ * True when text is one JSON object whose type is "auth": no event, but the first message of a
+ * client that cannot set headers. Cheap for events, whose type comes first as a rule.
+ */
+bool message_is_auth(struct slice text);
 
 /* True for 1–64 bytes of A-Z a-z 0-9 . _ ~ : @ - */
 bool id_ok(struct slice id);

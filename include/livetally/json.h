@@ -22,8 +22,8 @@
 #include "livetally/buffer.h"
 #include "livetally/slice.h"
 
-#define JSON_DEPTH_MAX 8      /* PROTOCOL: depth over 8 is bad_json */
-#define JSON_KEYS_MAX 64      /* distinct keys of one object checked for duplicates; more: error */
+#define JSON_DEPTH_MAX 8  /* PROTOCOL: depth over 8 is bad_json */
+#define JSON_KEYS_MAX  64 /* distinct keys of one object checked for duplicates; more: error */
 
 enum json_kind {
     JSON_ERROR,
@@ -52,23 +52,29 @@ struct json_reader {
     int64_t integer;
     uint32_t depth;
     struct json_seen_keys {
+        uint64_t shapes; /* one bit per hash of a key's size and some bytes: no bit, no twin */
         uint32_t count;
         struct json_string keys[JSON_KEYS_MAX];
-    } seen[JSON_DEPTH_MAX]; /* keys so far of each open object; only `count` is initialised */
+    } seen[JSON_DEPTH_MAX]; /* keys so far of each open object; only `keys` below `count` are set */
     uint8_t open[JSON_DEPTH_MAX]; /* what is open at each depth */
-    bool first; /* no member of the innermost open value was read yet */
+    bool first;                   /* no member of the innermost open value was read yet */
 };
 
 /* Borrows text for as long as the reader is used. Bytes are not modified. */
 void json_reader_init(struct json_reader *reader, struct slice text);
 /* Reads the value that starts here. For a container only its opening is consumed. */
 enum json_kind json_reader_next(struct json_reader *reader);
+/* The same, but a string, or the text of a number, or an integer goes straight to its place. */
+enum json_kind json_reader_next_to(struct json_reader *reader, struct json_string *ret_string,
+                                   int64_t *ret_integer);
 /* Inside an object: reads the next key and its colon. False at its end (consumed) or on error. */
 bool json_reader_key(struct json_reader *reader, struct json_string *ret_key);
 /* Inside an array: true when an element follows. False at its end (consumed) or on error. */
 bool json_reader_element(struct json_reader *reader);
 /* Reads and checks one whole value, of any kind, and forgets it. */
 bool json_reader_skip(struct json_reader *reader);
+/* Inside an object or array: reads and checks what is left of it, and its end. */
+bool json_reader_leave(struct json_reader *reader);
 /* After the outermost value: true when only white space follows and there was no error. */
 bool json_reader_end(struct json_reader *reader);
 static inline bool json_reader_ok(const struct json_reader *reader)
@@ -83,8 +89,13 @@ static inline size_t json_reader_offset(const struct json_reader *reader)
 
 /* Writes the unescaped value; `out` needs raw.size bytes. Returns how many were written. */
 size_t json_string_decode(struct json_string string, char *out);
-/* Compares the unescaped value with plain text, without allocating. */
-bool json_string_equals(struct json_string string, struct slice plain);
+/* Compare unescaped values, without allocating. */
+bool json_string_same(struct json_string a, struct json_string b);
+static inline bool json_string_equals(struct json_string string, struct slice plain)
+{
+    return string.escaped ? json_string_same(string, (struct json_string){plain, false})
+                          : slice_equal(string.raw, plain);
+}
 
 /* True when text is well-formed UTF-8 (no overlong forms, surrogates, or above U+10FFFF). */
 bool utf8_ok(struct slice text);
@@ -98,8 +109,8 @@ size_t utf8_cut(struct slice text, size_t max_bytes);
  * written, so there is no state to carry. A text that is not UTF-8 is written with U+FFFD.
  */
 void json_write_string(struct buffer *out, struct slice text); /* quoted and escaped */
-void json_write_key(struct buffer *out, const char *key);      /* ,"key":  (comma unless after { or [) */
-void json_write_comma(struct buffer *out);                     /* comma unless after { or [ */
+void json_write_key(struct buffer *out, const char *key); /* ,"key":  (comma unless after { or [) */
+void json_write_comma(struct buffer *out);                /* none after { [ or :, or at the start */
 void json_field_string(struct buffer *out, const char *key, struct slice text);
 void json_field_int(struct buffer *out, const char *key, int64_t value);
 void json_field_uint(struct buffer *out, const char *key, uint64_t value);

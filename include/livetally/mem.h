@@ -11,12 +11,12 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t size_bytes);                      /* uninitialised */
-void *mem_zalloc(size_t size_bytes);                     /* zeroed */
+void *mem_alloc(size_t size_bytes);  /* uninitialised */
+void *mem_zalloc(size_t size_bytes); /* zeroed */
 void *mem_realloc(void *memory, size_t size_bytes);
 /* Like realloc(memory, count * size_bytes), aborting when the product overflows. */
 void *mem_resize(void *memory, size_t count, size_t size_bytes);
 char *mem_strdup(const char *text);
-char *mem_strndup(const char *text, size_t size);        /* always NUL-terminated */
+char *mem_strndup(const char *text, size_t size); /* always NUL-terminated */
 
 #endif

@@ -3,6 +3,11 @@
  * `up`; on any failure `down`, and again after an exponential back-off with jitter. Commands are
  * pipelined and answered in order. A command whose reply does not come within reply_timeout_ms
  * brings the connection down. While it is down nothing is queued: redis_link_send() returns false.
+ * No callback ever runs inside a call of this module: reset and close take effect in the loop.
+ *
+ * A reply of LOADING, MASTERDOWN or READONLY means that this is not the Redis to talk to, or not
+ * now; such a command had no effect. It is answered with NULL, and the connection made anew.
+ * Bound: 65,536 commands without an answer; one more brings the connection down.
  *
  * hiredis's own libuv adapter never reports a refused connect, so this has its own (see .c).
  */
@@ -19,7 +24,10 @@
 #include "livetally/slice.h"
 #include "livetally/stats.h"
 
-/* Where Redis is: redis://[:PASSWORD@]HOST:PORT[/DB], unix:PATH, or unix:PATH?db=N. */
+/*
+ * Where Redis is: redis://[:PASSWORD@]HOST[:PORT][/DB], unix:PATH, or unix:PATH?db=N. An IPv6
+ * address stands in brackets; a password may use %XX.
+ */
 struct redis_target {
     char host[256]; /* "" for a Unix socket; also an IPv6 address without brackets */
     int port;
@@ -35,7 +43,10 @@ struct redis_link;
 
 struct redis_link_ops {
     void (*up)(void *context);
-    /* After this all pending commands have been answered with NULL. reason: one line. */
+    /*
+     * Comes after every failure, also of an attempt that was never up. All pending commands have
+     * been answered with NULL by then. Logged here already, once per change of reason.
+     */
     void (*down)(void *context, const char *reason);
     void *context;
 };
@@ -63,9 +74,15 @@ bool redis_link_send(struct redis_link *link, struct slice resp, redis_reply_fn 
 bool redis_link_command(struct redis_link *link, redis_reply_fn *done, void *context,
                         const char *format, ...);
 bool redis_link_is_up(const struct redis_link *link);
-/* Breaks the connection and starts over, e.g. because its state is in doubt. */
+/*
+ * Breaks the connection and starts over, e.g. because its state is in doubt. From now on sending
+ * fails and every pending command is answered with NULL; down(reason) follows. No-op while down.
+ */
 void redis_link_reset(struct redis_link *link, const char *reason);
-/* Disconnects, answers what is pending with NULL, then calls closed(); frees the link. */
+/*
+ * Disconnects, answers what is pending with NULL, frees the link, then calls closed(), when no
+ * handle of it is left in the loop. down() is not called any more.
+ */
 void redis_link_close(struct redis_link *link, void (*closed)(void *context), void *context);
 
 #endif

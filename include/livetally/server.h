@@ -34,6 +34,7 @@ struct server_options {
     uint32_t ping_wait_ms;    /* 10 s */
     uint32_t handshake_ms;    /* TCP accepted until upgraded or requested: 5 s */
     uint32_t post_wait_ms;    /* POST /v1/events: 503 when not durable by then: 10 s */
+    uint32_t max_topics;      /* told to viewers in hello; 0: LIVE_TOPICS_MAX */
     const struct event_rules *rules;
     const char *version; /* "livetally/0.1.0" */
 };
@@ -67,6 +68,8 @@ int server_address_is_local(const char *address, bool *ret_local, struct error *
 uint32_t server_listener_count(const struct server *server);
 /* URL of a listener, e.g. "http://127.0.0.1:8090" or "unix:/run/x.sock". */
 const char *server_listener_url(const struct server *server, uint32_t index);
+/* Bound to loopback or a Unix socket; also right for descriptors from systemd. */
+bool server_listener_local(const struct server *server, uint32_t index);
 
 /* Tells all ingest connections once that the store went away or came back. */
 void server_store_available(struct server *server, bool available);

@@ -45,7 +45,7 @@ enum rejection_code {
 #define X(name, wire, final) REJECT_##name,
     REJECTION_CODES(X)
 #undef X
-    REJECTION_CODE_COUNT
+        REJECTION_CODE_COUNT
 };
 
 const char *rejection_code_name(enum rejection_code code); /* the wire name */
@@ -54,11 +54,11 @@ bool rejection_code_final(enum rejection_code code);
 #define REJECTION_ECHO_BYTES 64 /* echoed input is cut there, on a UTF-8 boundary */
 
 struct rejection {
-    uint32_t index;   /* of the event in its message; REJECTION_WHOLE_MESSAGE: the message itself */
+    uint32_t index; /* of the event in its message; REJECTION_WHOLE_MESSAGE: the message itself */
     enum rejection_code code;
-    const char *field;                     /* static text, or NULL: no single field is at fault */
-    char id[REJECTION_ECHO_BYTES + 1];     /* the event's own id as far as known, else "" */
-    char error[224];                       /* one sentence: what was expected, what came */
+    const char *field;                 /* static text, or NULL: no single field is at fault */
+    char id[REJECTION_ECHO_BYTES + 1]; /* the event's own id as far as known, else "" */
+    char error[224];                   /* one sentence: what was expected, what came */
 };
 
 #define REJECTION_WHOLE_MESSAGE UINT32_MAX

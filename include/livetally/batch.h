@@ -1,0 +1,115 @@
+/*
+ * A batch: the posts that go to Redis in one commit, judged in order, and what becomes of them.
+ *
+ * Judging works on an overlay over the ledger cache: each order id touched has one `touch`, the
+ * record as assumed to stand in Redis and as it shall stand, so an order, its retry and its refund
+ * in one batch coalesce into one pair. The same for catalog entries. Nothing judged is true until
+ * the commit script has found every assumption right; if it did not, the differing records are
+ * learnt (ledger_learn, catalog_put) and the whole batch is judged again from scratch.
+ *
+ *   judge ─ needs? ─▶ look up, learn, judge again
+ *         └ ready  ─▶ commit ─ differs? ─▶ learn, judge again
+ *                            └ done    ─▶ batch_commit_done(): the ledger cache learns what we wrote
+ */
+#ifndef LIVETALLY_BATCH_H
+#define LIVETALLY_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "livetally/catalog.h"
+#include "livetally/fact.h"
+#include "livetally/ledger.h"
+#include "livetally/names.h"
+#include "livetally/post.h"
+#include "livetally/rollup.h"
+
+#define BATCH_EVENTS_MAX 1024 /* events of a commit; posts are not split, so one post always fits */
+
+/* Which ids have been seen in which dimension, to refuse new ones beyond a bound. */
+struct census {
+    uint8_t *dimensions; /* by number in names: bits of enum dimension */
+    uint32_t capacity;
+    uint32_t counts[DIMENSION_COUNT];
+    uint32_t max[DIMENSION_COUNT];
+    uint8_t county_seen[1000000 / 8]; /* by code */
+};
+
+struct census *census_new(const uint32_t max[DIMENSION_COUNT]);
+void census_free(struct census *census);
+void census_clear(struct census *census); /* keeps the bounds */
+void census_mark(struct census *census, enum dimension dimension, uint32_t value);
+bool census_seen(const struct census *census, enum dimension dimension, uint32_t value);
+static inline bool census_full(const struct census *census, enum dimension dimension)
+{
+    return census->counts[dimension] >= census->max[dimension];
+}
+
+/* What judging reads and fills. Borrowed; all but `lane_total` may change while judging. */
+struct judge {
+    struct ledger *ledger;
+    struct catalog *catalog;
+    struct names *names;
+    struct census *census;
+    struct metrics lane_total; /* all our lane ever counted, committed */
+};
+
+struct touch {
+    struct slice id;
+    struct slice assumed; /* bytes in Redis; meaningless when NOWHERE */
+    struct slice next;    /* bytes as they shall be; absent: nothing there, nothing to write */
+    uint8_t assumed_place; /* enum record_place */
+    uint8_t next_place;   /* a record stays where it was born, a stub moves when its order comes */
+    bool changed;         /* next is to be written */
+};
+
+struct catalog_touch {
+    uint8_t kind; /* enum catalog_kind */
+    bool changed;
+    struct slice id;
+    struct slice assumed; /* JSON in Redis, or absent */
+    struct slice next;
+};
+
+/* Something that has to be looked up in Redis before this batch can be judged. */
+struct batch_need {
+    bool is_record;    /* else a catalog entry of `kind` */
+    uint8_t kind;
+    struct slice id;   /* into the posts: lives as long as they are in the batch */
+};
+
+struct batch;
+
+struct batch *batch_new(uint64_t seed);
+void batch_free(struct batch *batch); /* no posts may be in it */
+
+/* Takes the post if it fits; an empty batch takes any. */
+bool batch_add(struct batch *batch, struct post *post);
+uint32_t batch_event_count(const struct batch *batch);
+bool batch_is_empty(const struct batch *batch); /* no posts */
+
+/*
+ * Judges all of it from scratch. Returns the number of look-ups needed first (see batch_needs());
+ * 0: judged. Answers to look-ups are given by ledger_learn() / catalog_put(); when a catalog entry
+ * is not in Redis either, nothing needs to be put: it is not asked for twice.
+ */
+uint32_t batch_judge(struct batch *batch, const struct judge *judge);
+const struct batch_need *batch_needs(const struct batch *batch, uint32_t *ret_count);
+
+/* The result of judging; valid until it is judged again or taken. */
+const struct touch *batch_touches(const struct batch *batch, uint32_t *ret_count);
+const struct catalog_touch *batch_catalog(const struct batch *batch, uint32_t *ret_count);
+const struct fact *batch_facts(const struct batch *batch, uint32_t *ret_count);
+const struct metrics *batch_metrics(const struct batch *batch); /* what it adds to the lane */
+bool batch_changes(const struct batch *batch); /* something is to be written */
+bool batch_verifies(const struct batch *batch); /* something is to be checked in Redis */
+/* Encodes facts and catalog changes for the feed. */
+void batch_feed_entry(const struct batch *batch, const struct names *names, uint64_t token,
+                      struct buffer *out);
+
+/* After the commit succeeded: ledger cache and catalog learn what was written. */
+void batch_commit_done(struct batch *batch, const struct judge *judge);
+/* Takes the posts out, in order (linked by next), leaving the batch empty for reuse. */
+struct post *batch_take(struct batch *batch);
+
+#endif

@@ -1,0 +1,482 @@
+/* One event: what is read from it, and how each fault is answered. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "livetally/event.h"
+#include "livetally/json.h"
+
+#define NOW       INT64_C(1760000000000)
+#define KEEP_MS   (INT64_C(30) * 86400000)
+#define FUTURE_MS INT64_C(300000)
+
+static const struct event_rules rules = {NULL, "CNY", FUTURE_MS, KEEP_MS};
+
+static void parse(struct message *message, const char *text)
+{
+    message_reset(message);
+    buffer_append_text(&message->text, text);
+    message_parse(message, &rules, NOW);
+    assert_int_equal(message->event_count + message->rejection_count, 1);
+}
+
+static const struct event *accept(struct message *message, const char *text)
+{
+    parse(message, text);
+    if (message->rejection_count)
+        fail_msg("%s\n  rejected: %s", text, message->rejections[0].error);
+    assert_int_equal(message->events[0].index, 0);
+    return &message->events[0];
+}
+
+static void assert_slice(struct slice slice, const char *expected)
+{
+    if (!expected) {
+        assert_null(slice.data);
+        return;
+    }
+    assert_non_null(slice.data);
+    if (!slice_equal(slice, slice_of(expected)))
+        fail_msg("\"%.*s\" where \"%s\" is due", SLICE_ARG(slice), expected);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    struct message message;
+    message_init(&message);
+    const struct event *event =
+        accept(&message,
+               "{\"type\":\"order\",\"order_id\":\"dy:1\",\"host_id\":\"h\",\"session_id\":\"s\","
+               "\"product_id\":\"p\",\"county\":\"422828\",\"platform\":\"douyin\","
+               "\"quantity\":3,\"amount\":0,\"currency\":\"CNY\",\"time\":1759999999999}");
+    assert_int_equal(event->type, EVENT_ORDER);
+    assert_int_equal(event->stated,
+                     EVENT_HAS_COUNTY | EVENT_HAS_QUANTITY | EVENT_HAS_AMOUNT | EVENT_HAS_TIME);
+    assert_slice(event->order_id, "dy:1");
+    assert_slice(event->host_id, "h");
+    assert_slice(event->session_id, "s");
+    assert_slice(event->product_id, "p");
+    assert_slice(event->platform, "douyin");
+    assert_slice(event->refund_id, NULL);
+    assert_slice(event->name, NULL);
+    assert_slice(event->unit, NULL);
+    assert_int_equal(event->county, 422828);
+    assert_int_equal(event->quantity, 3);
+    assert_int_equal(event->amount, 0);
+    assert_int_equal(event->time_ms, NOW - 1);
+
+    /* The least that an order may say, in another order, with fields of others and of nobody. */
+    event = accept(&message,
+                   "{\"goal\":\"x\",\"amount\":10000000000,\"title\":7,\"x\":[{\"y\":1e999}],"
+                   "\"quantity\":100000,\"product_id\":\"p\",\"session_id\":\"s\",\"refund_id\":{},"
+                   "\"order_id\":\"1\",\"type\":\"order\"}");
+    assert_int_equal(event->stated, EVENT_HAS_QUANTITY | EVENT_HAS_AMOUNT);
+    assert_slice(event->host_id, NULL);
+    assert_slice(event->platform, NULL);
+    assert_slice(event->refund_id, NULL);
+    assert_int_equal(event->time_ms, NOW);
+    assert_int_equal(event->amount, INT64_C(10000000000));
+    assert_int_equal(event->county, 0);
+    message_done(&message);
+}
+
+static void test_refund(void **state)
+{
+    (void)state;
+    struct message message;
+    message_init(&message);
+    const struct event *event = accept(
+        &message, "{\"type\":\"refund\",\"refund_id\":\"r\",\"order_id\":\"o\",\"amount\":1}");
+    assert_int_equal(event->type, EVENT_REFUND);
+    assert_int_equal(event->stated, EVENT_HAS_AMOUNT);
+    assert_slice(event->refund_id, "r");
+    assert_slice(event->order_id, "o");
+    assert_slice(event->host_id, NULL);
+    assert_int_equal(event->quantity, 0);
+    event =
+        accept(&message, "{\"type\":\"refund\",\"refund_id\":\"r\",\"order_id\":\"o\","
+                         "\"amount\":5,\"quantity\":0,\"host_id\":\"h\",\"time\":1760000300000}");
+    assert_int_equal(event->stated, EVENT_HAS_AMOUNT | EVENT_HAS_QUANTITY | EVENT_HAS_TIME);
+    assert_slice(event->host_id, "h");
+    assert_int_equal(event->time_ms, NOW + FUTURE_MS);
+    message_done(&message);
+}
+
+static void test_catalog_events(void **state)
+{
+    (void)state;
+    struct message message;
+    message_init(&message);
+    const struct event *event = accept(
+        &message, "{\"type\":\"session\",\"session_id\":\"s\",\"host_id\":\"h\",\"title\":\"\","
+                  "\"platform\":\"p\",\"starts_at\":0,\"ends_at\":253402300799999,"
+                  "\"goal\":9007199254740991,\"time\":5}");
+    assert_int_equal(event->type, EVENT_SESSION);
+    assert_slice(event->name, "");
+    assert_slice(event->platform, "p");
+    assert_int_equal(event->stated,
+                     EVENT_HAS_STARTS_AT | EVENT_HAS_ENDS_AT | EVENT_HAS_GOAL | EVENT_HAS_TIME);
+    assert_int_equal(event->starts_at_ms, 0);
+    assert_int_equal(event->ends_at_ms, TIME_MAX_MS);
+    assert_int_equal(event->goal, INT64_C(9007199254740991));
+    assert_int_equal(event->time_ms, 5); /* catalog entries are never too old */
+
+    event =
+        accept(&message, "{\"type\":\"product\",\"product_id\":\"p\",\"name\":\"恩施玉露 250g\","
+                         "\"county\":\"422828\",\"unit\":\"box\"}");
+    assert_int_equal(event->type, EVENT_PRODUCT);
+    assert_slice(event->name, "恩施玉露 250g");
+    assert_slice(event->unit, "box");
+    assert_int_equal(event->county, 422828);
+
+    event = accept(&message, "{\"type\":\"host\",\"host_id\":\"h\"}");
+    assert_int_equal(event->type, EVENT_HOST);
+    assert_slice(event->name, NULL);
+    assert_int_equal(event->stated, 0);
+    message_done(&message);
+}
+
+static void test_escapes(void **state)
+{
+    (void)state;
+    struct message message;
+    message_init(&message);
+    const struct event *event = accept(
+        &message, "{\"\\u0074ype\":\"\\u006frder\",\"order_\\u0069d\":\"\\u0036917\","
+                  "\"host_id\":\"h\\u002d1\",\"product_id\":\"p\",\"county\":\"42282\\u0038\","
+                  "\"quantity\":1,\"amount\":1,\"currency\":\"\\u0043NY\"}");
+    assert_slice(event->order_id, "6917");
+    assert_slice(event->host_id, "h-1");
+    assert_slice(event->product_id, "p");
+    assert_int_equal(event->county, 422828);
+    event = accept(&message,
+                   "{\"type\":\"host\",\"host_id\":\"h\",\"name\":\"\\u6c34\\ud83d\\ude00\"}");
+    assert_slice(event->name, "水😀");
+    message_done(&message);
+}
+
+/* Fields of a good order, each of which a case may replace. */
+static void write_order(struct buffer *out, const char *field, const char *value)
+{
+    static const char *const fields[][2] = {
+        {"type", "\"order\""},   {"order_id", "\"o1\""},    {"host_id", "\"h\""},
+        {"session_id", "\"s\""}, {"product_id", "\"p\""},   {"county", "\"422828\""},
+        {"platform", "\"dy\""},  {"quantity", "1"},         {"amount", "100"},
+        {"currency", "\"CNY\""}, {"time", "1760000000000"},
+    };
+    buffer_reset(out);
+    buffer_append_byte(out, '{');
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        bool replaced = strcmp(fields[i][0], field) == 0;
+        if (replaced && !value)
+            continue;
+        json_write_key(out, fields[i][0]);
+        buffer_append_text(out, replaced ? value : fields[i][1]);
+    }
+    buffer_append_byte(out, '}');
+}
+
+#define LONG_ID_64 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff6789"
+
+static void test_order_faults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *field, *value; /* NULL: left out */
+        enum rejection_code code;
+        const char *id, *error;
+    } cases[] = {
+        {"type", NULL, REJECT_MISSING_FIELD, "o1", "an event needs type"},
+        {"type", "\"ordr\"", REJECT_BAD_TYPE, "o1",
+         "type must be \"order\", \"refund\", \"session\", \"product\" or \"host\", got \"ordr\""},
+        {"type", "1", REJECT_BAD_TYPE, "o1",
+         "type must be \"order\", \"refund\", \"session\", \"product\" or \"host\", got 1"},
+        {"order_id", NULL, REJECT_MISSING_FIELD, "", "an order needs order_id"},
+        {"order_id", "\"\"", REJECT_BAD_FIELD, "",
+         "order_id must be a string of 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -, got \"\""},
+        {"order_id", "\"" LONG_ID_64 "5\"", REJECT_BAD_FIELD, LONG_ID_64,
+         "order_id must be a string of 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -, got \"" LONG_ID_64
+         "…\""},
+        {"order_id", "6917", REJECT_BAD_FIELD, "",
+         "order_id must be a string of 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -, got 6917"},
+        {"order_id", "\"a b\"", REJECT_BAD_FIELD, "a b",
+         "order_id must be a string of 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -, got \"a b\""},
+        {"order_id", "\"a\\u0000b\"", REJECT_BAD_FIELD, "a",
+         "order_id must be a string of 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -, got \"a\\u0000b\""},
+        {"order_id", "null", REJECT_BAD_FIELD, "",
+         "order_id must be a string of 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -, got null"},
+        {"host_id", "[1]", REJECT_BAD_FIELD, "o1",
+         "host_id must be a string of 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -, got an array"},
+        {"session_id", "{\"a\":[]}", REJECT_BAD_FIELD, "o1",
+         "session_id must be a string of 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -, got an object"},
+        {"product_id", NULL, REJECT_MISSING_FIELD, "o1", "an order needs product_id"},
+        {"product_id", "true", REJECT_BAD_FIELD, "o1",
+         "product_id must be a string of 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -, got true"},
+        {"platform", "\"抖音\"", REJECT_BAD_FIELD, "o1",
+         "platform must be a string of 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -, got \"抖音\""},
+        {"county", "\"42\"", REJECT_BAD_COUNTY, "o1",
+         "county must be a 6-digit county code, got \"42\""},
+        {"county", "\"42282x\"", REJECT_BAD_COUNTY, "o1",
+         "county must be a 6-digit county code, got \"42282x\""},
+        {"county", "422828", REJECT_BAD_COUNTY, "o1",
+         "county must be a 6-digit county code in quotes, got 422828"},
+        {"county", "\"992828\"", REJECT_BAD_COUNTY, "o1",
+         "county must be in a known province, got \"992828\""},
+        {"county", "\"422800\"", REJECT_BAD_COUNTY, "o1",
+         "county must be a county, not a province or prefecture, got \"422800\""},
+        {"quantity", NULL, REJECT_MISSING_FIELD, "o1", "an order needs quantity"},
+        {"quantity", "0", REJECT_BAD_QUANTITY, "o1",
+         "quantity must be an integer from 1 to 100000, got 0"},
+        {"quantity", "100001", REJECT_BAD_QUANTITY, "o1",
+         "quantity must be an integer from 1 to 100000, got 100001"},
+        {"quantity", "1.0", REJECT_BAD_QUANTITY, "o1",
+         "quantity must be an integer from 1 to 100000, got 1.0"},
+        {"quantity", "\"1\"", REJECT_BAD_QUANTITY, "o1",
+         "quantity must be an integer from 1 to 100000, got \"1\""},
+        {"amount", NULL, REJECT_MISSING_FIELD, "o1", "an order needs amount"},
+        {"amount", "-1", REJECT_BAD_AMOUNT, "o1",
+         "amount must be an integer from 0 to 10000000000, got -1"},
+        {"amount", "10000000001", REJECT_BAD_AMOUNT, "o1",
+         "amount must be an integer from 0 to 10000000000, got 10000000001"},
+        {"amount", "1e3", REJECT_BAD_AMOUNT, "o1",
+         "amount must be an integer from 0 to 10000000000, got 1e3"},
+        {"amount", "99999999999999999999", REJECT_BAD_AMOUNT, "o1",
+         "amount must be an integer from 0 to 10000000000, got 99999999999999999999"},
+        {"amount", "null", REJECT_BAD_AMOUNT, "o1",
+         "amount must be an integer from 0 to 10000000000, got null"},
+        {"currency", "\"USD\"", REJECT_CURRENCY_MISMATCH, "o1",
+         "currency is USD, but everything here is counted in CNY"},
+        {"currency", "\"cny\"", REJECT_BAD_FIELD, "o1",
+         "currency must be an ISO 4217 code of three capital letters, got \"cny\""},
+        {"currency", "156", REJECT_BAD_FIELD, "o1",
+         "currency must be an ISO 4217 code of three capital letters, got 156"},
+        {"time", "-1", REJECT_BAD_FIELD, "o1",
+         "time must be an integer from 0 to 253402300799999, got -1"},
+        {"time", "253402300800000", REJECT_BAD_FIELD, "o1",
+         "time must be an integer from 0 to 253402300799999, got 253402300800000"},
+        {"time", "\"2025\"", REJECT_BAD_FIELD, "o1",
+         "time must be an integer from 0 to 253402300799999, got \"2025\""},
+        {"time", "1760000300001", REJECT_TIME_IN_FUTURE, "o1",
+         "time is 300001 ms ahead of the server, more than 300000"},
+        {"time", "1757407999999", REJECT_TOO_OLD, "o1",
+         "time is 2592000001 ms ago, more than 2592000000"},
+    };
+    struct message message;
+    struct buffer text = BUFFER_INIT;
+    message_init(&message);
+    write_order(&text, "", NULL);
+    accept(&message, buffer_cstr(&text));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_order(&text, cases[i].field, cases[i].value);
+        parse(&message, buffer_cstr(&text));
+        if (message.rejection_count != 1)
+            fail_msg("accepted: %s", buffer_cstr(&text));
+        const struct rejection *rejection = &message.rejections[0];
+        assert_string_equal(rejection->error, cases[i].error);
+        assert_int_equal(rejection->code, cases[i].code);
+        assert_string_equal(rejection->field, cases[i].field);
+        assert_string_equal(rejection->id, cases[i].id);
+        assert_int_equal(rejection->index, 0);
+    }
+    /* Bounds that are still good. */
+    static const char *const good[][2] = {
+        {"order_id", "\"" LONG_ID_64 "\""},
+        {"order_id", "\"AZaz09._~:@-\""},
+        {"time", "1760000300000"},
+        {"time", "1757408000000"},
+        {"quantity", "100000"},
+        {"amount", "10000000000"},
+        {"amount", "-0"},
+        {"county", "\"659001\""},
+        {"host_id", NULL},
+        {"session_id", NULL},
+        {"county", NULL},
+        {"platform", NULL},
+        {"currency", NULL},
+        {"time", NULL},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        write_order(&text, good[i][0], good[i][1]);
+        accept(&message, buffer_cstr(&text));
+    }
+    buffer_done(&text);
+    message_done(&message);
+}
+
+static void test_other_faults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum rejection_code code;
+        const char *field, *id, *error;
+    } cases[] = {
+        {"{}", REJECT_MISSING_FIELD, "type", "", "an event needs type"},
+        {"{\"type\":\"order\",\"order_id\":\"1\",\"product_id\":\"p\",\"quantity\":1,\"amount\":1}",
+         REJECT_MISSING_FIELD, "host_id", "1",
+         "an order needs host_id, or the session_id of a known session"},
+        {"{\"type\":\"auth\",\"token\":\"x\"}", REJECT_BAD_TYPE, "type", "",
+         "type must be \"order\", \"refund\", \"session\", \"product\" or \"host\", got \"auth\""},
+        {"{\"type\":\"refunds\",\"refund_id\":\"r\",\"order_id\":\"o\"}", REJECT_BAD_TYPE, "type",
+         "r",
+         "type must be \"order\", \"refund\", \"session\", \"product\" or \"host\", got "
+         "\"refunds\""},
+        {"{\"type\":\"refund\",\"refund_id\":\"r\",\"order_id\":\"o\"}", REJECT_MISSING_FIELD,
+         "amount", "r", "a refund needs amount"},
+        {"{\"type\":\"refund\",\"order_id\":\"o\",\"amount\":1}", REJECT_MISSING_FIELD, "refund_id",
+         "", "a refund needs refund_id"},
+        {"{\"type\":\"refund\",\"refund_id\":\"r\",\"amount\":1}", REJECT_MISSING_FIELD, "order_id",
+         "r", "a refund needs order_id"},
+        {"{\"type\":\"refund\",\"refund_id\":\"r\",\"order_id\":\"o\",\"amount\":0}",
+         REJECT_BAD_AMOUNT, "amount", "r",
+         "amount must be an integer from 1 to 10000000000, got 0"},
+        {"{\"type\":\"refund\",\"refund_id\":\"r\",\"order_id\":\"o\",\"amount\":10000000001}",
+         REJECT_BAD_AMOUNT, "amount", "r",
+         "amount must be an integer from 1 to 10000000000, got 10000000001"},
+        {"{\"type\":\"refund\",\"refund_id\":\"r\",\"order_id\":\"o\",\"amount\":1,\"quantity\":-"
+         "1}",
+         REJECT_BAD_QUANTITY, "quantity", "r",
+         "quantity must be an integer from 0 to 100000, got -1"},
+        {"{\"type\":\"refund\",\"refund_id\":\"r\",\"order_id\":\"o\",\"amount\":1,\"time\":0}",
+         REJECT_TOO_OLD, "time", "r", "time is 1760000000000 ms ago, more than 2592000000"},
+        {"{\"type\":\"session\",\"session_id\":\"s\"}", REJECT_MISSING_FIELD, "host_id", "s",
+         "a session needs host_id"},
+        {"{\"type\":\"session\",\"host_id\":\"h\"}", REJECT_MISSING_FIELD, "session_id", "",
+         "a session needs session_id"},
+        {"{\"type\":\"session\",\"session_id\":\"s\",\"host_id\":\"h\",\"goal\":9007199254740992}",
+         REJECT_BAD_FIELD, "goal", "s",
+         "goal must be an integer from 0 to 9007199254740991, got 9007199254740992"},
+        {"{\"type\":\"session\",\"session_id\":\"s\",\"host_id\":\"h\",\"starts_at\":-1}",
+         REJECT_BAD_FIELD, "starts_at", "s",
+         "starts_at must be an integer from 0 to 253402300799999, got -1"},
+        {"{\"type\":\"session\",\"session_id\":\"s\",\"host_id\":\"h\",\"title\":\"a\\tb\"}",
+         REJECT_BAD_FIELD, "title", "s",
+         "title must be text of at most 128 bytes without control characters, got \"a\\tb\""},
+        {"{\"type\":\"session\",\"session_id\":\"s\",\"host_id\":\"h\",\"time\":1760000300001}",
+         REJECT_TIME_IN_FUTURE, "time", "s",
+         "time is 300001 ms ahead of the server, more than 300000"},
+        {"{\"type\":\"product\",\"name\":\"tea\"}", REJECT_MISSING_FIELD, "product_id", "",
+         "a product needs product_id"},
+        {"{\"type\":\"product\",\"product_id\":\"p\",\"county\":\"1\"}", REJECT_BAD_COUNTY,
+         "county", "p", "county must be a 6-digit county code, got \"1\""},
+        {"{\"type\":\"product\",\"product_id\":\"p\",\"unit\":null}", REJECT_BAD_FIELD, "unit", "p",
+         "unit must be text of at most 128 bytes without control characters, got null"},
+        {"{\"type\":\"host\",\"name\":\"x\"}", REJECT_MISSING_FIELD, "host_id", "",
+         "a host needs host_id"},
+        {"{\"type\":\"host\",\"host_id\":\"h\",\"name\":7}", REJECT_BAD_FIELD, "name", "h",
+         "name must be text of at most 128 bytes without control characters, got 7"},
+        /* Several faults: the table's order decides, a form before a lack, a lack before time. */
+        {"{\"amount\":-1,\"quantity\":0,\"time\":0,\"type\":\"order\",\"order_id\":\"1\"}",
+         REJECT_BAD_QUANTITY, "quantity", "1",
+         "quantity must be an integer from 1 to 100000, got 0"},
+        {"{\"type\":\"order\",\"order_id\":\"1\",\"time\":0}", REJECT_MISSING_FIELD, "host_id", "1",
+         "an order needs host_id, or the session_id of a known session"},
+        {"{\"type\":\"order\",\"currency\":\"USD\"}", REJECT_CURRENCY_MISMATCH, "currency", "",
+         "currency is USD, but everything here is counted in CNY"},
+    };
+    struct message message;
+    message_init(&message);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        parse(&message, cases[i].text);
+        if (message.rejection_count != 1)
+            fail_msg("accepted: %s", cases[i].text);
+        const struct rejection *rejection = &message.rejections[0];
+        assert_string_equal(rejection->error, cases[i].error);
+        assert_int_equal(rejection->code, cases[i].code);
+        assert_string_equal(rejection->field, cases[i].field);
+        assert_string_equal(rejection->id, cases[i].id);
+    }
+    message_done(&message);
+}
+
+static void test_long_names(void **state)
+{
+    (void)state;
+    struct message message;
+    struct buffer text = BUFFER_INIT;
+    message_init(&message);
+    for (int size = 127; size <= 129; size++) {
+        for (int escaped = 0; escaped < 2; escaped++) {
+            buffer_reset(&text);
+            buffer_append_text(&text, "{\"type\":\"host\",\"host_id\":\"h\",\"name\":\"");
+            for (int i = 0; i < size; i++)
+                buffer_append_text(&text, escaped ? "\\u0061" : "a");
+            buffer_append_text(&text, "\"}");
+            parse(&message, buffer_cstr(&text));
+            assert_int_equal(message.event_count, size <= 128);
+            if (size <= 128)
+                assert_int_equal(message.events[0].name.size, size);
+            else
+                assert_int_equal(message.rejections[0].code, REJECT_BAD_FIELD);
+        }
+    }
+    buffer_done(&text);
+    message_done(&message);
+}
+
+static void test_county_list(void **state)
+{
+    (void)state;
+    struct county_list *list = NULL;
+    struct message message;
+    assert_int_equal(county_list_parse(SLICE("code\n422828\n110118\n"),
+                                       SLICE("old_code,primary_code\n110228,110118\n"), &list,
+                                       NULL),
+                     0);
+    const struct event_rules listed = {list, "CNY", FUTURE_MS, KEEP_MS};
+    message_init(&message);
+    buffer_append_text(&message.text,
+                       "{\"type\":\"product\",\"product_id\":\"a\",\"county\":\"110228\"}\n"
+                       "{\"type\":\"product\",\"product_id\":\"b\",\"county\":\"422828\"}\n"
+                       "{\"type\":\"product\",\"product_id\":\"c\",\"county\":\"422825\"}\n");
+    message_parse(&message, &listed, NOW);
+    assert_int_equal(message.event_count, 2);
+    assert_int_equal(message.events[0].county, 110118);
+    assert_int_equal(message.events[1].county, 422828);
+    assert_int_equal(message.rejection_count, 1);
+    assert_int_equal(message.rejections[0].index, 2);
+    assert_string_equal(message.rejections[0].error,
+                        "county must be in the list of counties, got \"422825\"");
+    message_done(&message);
+    county_list_free(list);
+}
+
+static void test_id(void **state)
+{
+    (void)state;
+    static const char good[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@-";
+    for (int byte = 0; byte < 256; byte++) {
+        char text[3] = {'a', (char)byte, 'z'};
+        bool expected = byte != 0 && strchr(good, byte) != NULL;
+        assert_int_equal(id_ok((struct slice){text, 3}), expected);
+        assert_int_equal(id_ok((struct slice){text + 1, 1}), expected);
+    }
+    assert_false(id_ok((struct slice){NULL, 0}));
+    assert_false(id_ok(SLICE("")));
+    assert_true(id_ok((struct slice){good, 64}));
+    assert_false(id_ok((struct slice){good, 65}));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_refund),
+        cmocka_unit_test(test_catalog_events),
+        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_order_faults),
+        cmocka_unit_test(test_other_faults),
+        cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_county_list),
+        cmocka_unit_test(test_id),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
