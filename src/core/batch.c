@@ -1,0 +1,333 @@
+/*
+ * The batch's tables: posts, the overlay of touched records and catalog entries, facts, and what
+ * has to be looked up. All of it is reused from one commit to the next.
+ */
+#include "livetally/batch.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "batch_private.h"
+#include "livetally/mem.h"
+
+/* Room for one more in a growing array. */
+#define RESERVE_ONE(array, count, capacity)                                                        \
+    do {                                                                                           \
+        if ((count) == (capacity)) {                                                               \
+            (capacity) = (capacity) ? (capacity)*2 : 256;                                          \
+            (array) = mem_resize((array), (capacity), sizeof *(array));                            \
+        }                                                                                          \
+    } while (0)
+
+static struct slice touch_id(const void *array, uint32_t place)
+{
+    return ((const struct touch *)array + place)->id;
+}
+
+static struct slice catalog_touch_id(const void *array, uint32_t place)
+{
+    return ((const struct catalog_touch *)array + place)->id;
+}
+
+static struct slice need_id(const void *array, uint32_t place)
+{
+    return ((const struct batch_need *)array + place)->id;
+}
+
+struct batch *batch_new(uint64_t seed)
+{
+    struct batch *batch = mem_zalloc(sizeof *batch);
+    id_table_init(&batch->touch_index, seed);
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++) {
+        id_table_init(&batch->catalog_index[kind], seed);
+        id_table_init(&batch->asked_index[kind], seed);
+    }
+    return batch;
+}
+
+void batch_free(struct batch *batch)
+{
+    if (!batch)
+        return;
+    assert(!batch->first);
+    id_table_done(&batch->touch_index);
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++) {
+        id_table_done(&batch->catalog_index[kind]);
+        id_table_done(&batch->asked_index[kind]);
+    }
+    free(batch->touches);
+    free(batch->catalog);
+    free(batch->facts);
+    free(batch->needs);
+    free(batch->asked);
+    arena_done(&batch->arena);
+    buffer_done(&batch->json);
+    buffer_done(&batch->scratch[0]);
+    buffer_done(&batch->scratch[1]);
+    free(batch);
+}
+
+bool batch_add(struct batch *batch, struct post *post)
+{
+    uint32_t events = post->message.event_count;
+    if (batch->first && batch->event_count + events > BATCH_EVENTS_MAX)
+        return false;
+    post->next = NULL;
+    if (batch->first)
+        batch->last->next = post;
+    else
+        batch->first = post;
+    batch->last = post;
+    batch->event_count += events;
+    return true;
+}
+
+uint32_t batch_event_count(const struct batch *batch)
+{
+    return batch->event_count;
+}
+
+bool batch_is_empty(const struct batch *batch)
+{
+    return !batch->first;
+}
+
+static void forget_overlay(struct batch *batch)
+{
+    batch->touch_count = batch->catalog_count = batch->fact_count = batch->need_count = 0;
+    id_table_clear(&batch->touch_index);
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
+        id_table_clear(&batch->catalog_index[kind]);
+    batch->metrics = (struct metrics){{0}};
+    arena_reset(&batch->arena);
+}
+
+struct touch *batch_touch(struct batch *batch, const struct judge *judge, struct slice id,
+                          bool *ret_known)
+{
+    uint32_t hash = id_table_hash(&batch->touch_index, id);
+    uint32_t place = id_table_find(&batch->touch_index, hash, id, touch_id, batch->touches);
+    if (place != ID_TABLE_NONE) {
+        *ret_known = true;
+        return &batch->touches[place];
+    }
+    RESERVE_ONE(batch->touches, batch->touch_count, batch->touch_capacity);
+    struct touch *touch = &batch->touches[batch->touch_count];
+    *touch = (struct touch){.id = id};
+    enum record_place where = PLACE_NOWHERE;
+    struct slice bytes;
+    *ret_known = ledger_find(judge->ledger, id, &where, &bytes);
+    if (where != PLACE_NOWHERE)
+        touch->assumed = touch->next = arena_copy(&batch->arena, bytes);
+    touch->assumed_place = touch->next_place = (uint8_t)where;
+    id_table_insert(&batch->touch_index, hash, batch->touch_count++);
+    return touch;
+}
+
+void batch_touch_write(struct batch *batch, struct touch *touch, enum record_place place)
+{
+    char *out = arena_reserve(&batch->arena, record_bound(&batch->record));
+    touch->next = arena_keep(&batch->arena, record_encode(&batch->record, out));
+    touch->next_place = (uint8_t)place;
+    touch->changed = true;
+}
+
+struct catalog_touch *batch_catalog_find(const struct batch *batch, enum catalog_kind kind,
+                                         struct slice id)
+{
+    const struct id_table *index = &batch->catalog_index[kind];
+    if (!index->used)
+        return NULL;
+    uint32_t place =
+        id_table_find(index, id_table_hash(index, id), id, catalog_touch_id, batch->catalog);
+    return place == ID_TABLE_NONE ? NULL : &batch->catalog[place];
+}
+
+struct catalog_touch *batch_catalog_touch(struct batch *batch, const struct judge *judge,
+                                          enum catalog_kind kind, struct slice id)
+{
+    struct catalog_touch *touch = batch_catalog_find(batch, kind, id);
+    if (touch)
+        return touch;
+    RESERVE_ONE(batch->catalog, batch->catalog_count, batch->catalog_capacity);
+    touch = &batch->catalog[batch->catalog_count];
+    struct slice json = catalog_json(judge->catalog, kind, id);
+    if (json.data)
+        json = arena_copy(&batch->arena, json);
+    *touch = (struct catalog_touch){
+        .kind = (uint8_t)kind, .changed = false, .id = id, .assumed = json, .next = json};
+    struct id_table *index = &batch->catalog_index[kind];
+    id_table_insert(index, id_table_hash(index, id), batch->catalog_count++);
+    return touch;
+}
+
+void batch_add_fact(struct batch *batch, const struct fact *fact)
+{
+    RESERVE_ONE(batch->facts, batch->fact_count, batch->fact_capacity);
+    batch->facts[batch->fact_count++] = *fact;
+}
+
+void batch_add_need(struct batch *batch, bool is_record, enum catalog_kind kind, struct slice id)
+{
+    RESERVE_ONE(batch->needs, batch->need_count, batch->need_capacity);
+    batch->needs[batch->need_count++] =
+        (struct batch_need){.is_record = is_record, .kind = (uint8_t)kind, .id = id};
+}
+
+bool batch_asked(struct batch *batch, enum catalog_kind kind, struct slice id)
+{
+    struct id_table *index = &batch->asked_index[kind];
+    uint32_t hash = id_table_hash(index, id);
+    if (id_table_find(index, hash, id, need_id, batch->asked) != ID_TABLE_NONE)
+        return true;
+    RESERVE_ONE(batch->asked, batch->asked_count, batch->asked_capacity);
+    batch->asked[batch->asked_count] = (struct batch_need){.kind = (uint8_t)kind, .id = id};
+    id_table_insert(index, hash, batch->asked_count++);
+    return false;
+}
+
+/* Refunds whose order nobody here knows are looked up before anything else is judged: so a batch
+ * is seldom judged twice. Orders in the batch are known once they are judged, so these don't count. */
+static void look_for_unknown_records(struct batch *batch, const struct judge *judge)
+{
+    for (struct post *post = batch->first; post; post = post->next)
+        for (uint32_t i = 0; i < post->message.event_count; i++) {
+            const struct event *event = &post->message.events[i];
+            if (event->type != EVENT_ORDER && event->type != EVENT_REFUND)
+                continue;
+            bool known;
+            batch_touch(batch, judge, event->order_id, &known);
+            if (event->type == EVENT_REFUND && !known)
+                batch_add_need(batch, true, 0, event->order_id);
+        }
+}
+
+static bool has_refunds(const struct batch *batch)
+{
+    for (struct post *post = batch->first; post; post = post->next)
+        for (uint32_t i = 0; i < post->message.event_count; i++)
+            if (post->message.events[i].type == EVENT_REFUND)
+                return true;
+    return false;
+}
+
+uint32_t batch_judge(struct batch *batch, const struct judge *judge)
+{
+    forget_overlay(batch);
+    if (has_refunds(batch)) {
+        look_for_unknown_records(batch, judge);
+        if (batch->need_count)
+            return batch->need_count;
+        forget_overlay(batch);
+    }
+    for (struct post *post = batch->first; post; post = post->next) {
+        post->accepted = post->duplicates = post->parked = 0;
+        post->message.rejection_count = post->form_rejections;
+        for (uint32_t i = 0; i < post->message.event_count; i++)
+            judge_event(batch, judge, post, &post->message.events[i]);
+    }
+    return batch->need_count;
+}
+
+const struct batch_need *batch_needs(const struct batch *batch, uint32_t *ret_count)
+{
+    *ret_count = batch->need_count;
+    return batch->needs;
+}
+
+const struct touch *batch_touches(const struct batch *batch, uint32_t *ret_count)
+{
+    *ret_count = batch->touch_count;
+    return batch->touches;
+}
+
+const struct catalog_touch *batch_catalog(const struct batch *batch, uint32_t *ret_count)
+{
+    *ret_count = batch->catalog_count;
+    return batch->catalog;
+}
+
+const struct fact *batch_facts(const struct batch *batch, uint32_t *ret_count)
+{
+    *ret_count = batch->fact_count;
+    return batch->facts;
+}
+
+const struct metrics *batch_metrics(const struct batch *batch)
+{
+    return &batch->metrics;
+}
+
+bool batch_changes(const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->touch_count; i++)
+        if (batch->touches[i].changed)
+            return true;
+    for (uint32_t i = 0; i < batch->catalog_count; i++)
+        if (batch->catalog[i].changed)
+            return true;
+    return false;
+}
+
+bool batch_verifies(const struct batch *batch)
+{
+    return batch->touch_count || batch->catalog_count;
+}
+
+void batch_feed_entry(const struct batch *batch, const struct names *names, uint64_t token,
+                      struct buffer *out)
+{
+    uint32_t changed = 0;
+    struct fact_catalog *catalog = NULL;
+    if (batch->catalog_count)
+        catalog = mem_resize(NULL, batch->catalog_count, sizeof *catalog);
+    for (uint32_t i = 0; i < batch->catalog_count; i++)
+        if (batch->catalog[i].changed)
+            catalog[changed++] = (struct fact_catalog){
+                batch->catalog[i].kind, batch->catalog[i].id, batch->catalog[i].next};
+    feed_entry_encode(out, names,
+                      &(struct feed_entry){.token = token,
+                                           .facts = batch->facts,
+                                           .fact_count = batch->fact_count,
+                                           .catalog = catalog,
+                                           .catalog_count = changed});
+    free(catalog);
+}
+
+void batch_commit_done(struct batch *batch, const struct judge *judge)
+{
+    for (uint32_t i = 0; i < batch->touch_count; i++) {
+        const struct touch *touch = &batch->touches[i];
+        if (touch->changed)
+            ledger_learn(judge->ledger, touch->id, (enum record_place)touch->next_place,
+                         touch->next);
+    }
+    for (uint32_t i = 0; i < batch->catalog_count; i++) {
+        const struct catalog_touch *touch = &batch->catalog[i];
+        if (touch->changed)
+            (void)catalog_put(judge->catalog, (enum catalog_kind)touch->kind, touch->id,
+                              touch->next);
+    }
+}
+
+static int by_index(const void *left, const void *right)
+{
+    const struct rejection *a = left, *b = right;
+    return (a->index > b->index) - (a->index < b->index);
+}
+
+struct post *batch_take(struct batch *batch)
+{
+    struct post *first = batch->first;
+    for (struct post *post = first; post; post = post->next)
+        if (post->form_rejections && post->message.rejection_count > post->form_rejections)
+            qsort(post->message.rejections, post->message.rejection_count,
+                  sizeof *post->message.rejections, by_index);
+    forget_overlay(batch);
+    batch->asked_count = 0;
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
+        id_table_clear(&batch->asked_index[kind]);
+    batch->first = batch->last = NULL;
+    batch->event_count = 0;
+    return first;
+}

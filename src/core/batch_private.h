@@ -1,0 +1,61 @@
+/*
+ * What the two halves of a batch share: batch.c keeps its tables, judge.c decides.
+ */
+#ifndef LIVETALLY_CORE_BATCH_PRIVATE_H
+#define LIVETALLY_CORE_BATCH_PRIVATE_H
+
+#include "arena.h"
+#include "id_table.h"
+#include "livetally/batch.h"
+#include "livetally/record.h"
+
+struct batch {
+    struct post *first, *last;
+    uint32_t event_count;
+
+    /* The overlay, built anew by each judging. */
+    struct touch *touches;
+    uint32_t touch_count, touch_capacity;
+    struct id_table touch_index;
+    struct catalog_touch *catalog;
+    uint32_t catalog_count, catalog_capacity;
+    struct id_table catalog_index[CATALOG_KIND_COUNT];
+    struct fact *facts;
+    uint32_t fact_count, fact_capacity;
+    struct metrics metrics;
+    struct arena arena; /* records and JSON of the overlay */
+    struct batch_need *needs;
+    uint32_t need_count, need_capacity;
+
+    /* Catalog ids looked up for this batch already: asked once, believed. */
+    struct batch_need *asked;
+    uint32_t asked_count, asked_capacity;
+    struct id_table asked_index[CATALOG_KIND_COUNT];
+
+    struct record record; /* the one being judged */
+    struct buffer json;
+    struct buffer scratch[2];
+};
+
+/* The touch of an order id, made from what the ledger cache assumes. *ret_known: false when the
+ * assumption is a mere guess (never looked up, not seen before in this batch). */
+struct touch *batch_touch(struct batch *batch, const struct judge *judge, struct slice id,
+                          bool *ret_known);
+/* Writes batch->record as what the touch's record shall be. */
+void batch_touch_write(struct batch *batch, struct touch *touch, enum record_place place);
+
+struct catalog_touch *batch_catalog_touch(struct batch *batch, const struct judge *judge,
+                                          enum catalog_kind kind, struct slice id);
+struct catalog_touch *batch_catalog_find(const struct batch *batch, enum catalog_kind kind,
+                                         struct slice id);
+
+void batch_add_fact(struct batch *batch, const struct fact *fact);
+void batch_add_need(struct batch *batch, bool is_record, enum catalog_kind kind, struct slice id);
+/* True when a catalog id was asked for before; if not, notes that it is asked for now. */
+bool batch_asked(struct batch *batch, enum catalog_kind kind, struct slice id);
+
+/* Judges one event of a post into the batch. */
+void judge_event(struct batch *batch, const struct judge *judge, struct post *post,
+                 const struct event *event);
+
+#endif

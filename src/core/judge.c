@@ -1,0 +1,436 @@
+/*
+ * Judging: PROTOCOL's rules for one event, given all that came before it. Order of the rules:
+ * the ledger first (duplicate or conflict), then defaults, then bounds. Nothing here writes to the
+ * ledger or the catalog; it fills the batch's overlay, and may ask for a look-up (batch_add_need)
+ * instead of deciding on what this daemon merely has not seen.
+ */
+#include <string.h>
+
+#include "batch_private.h"
+#include "livetally/verdict.h"
+
+struct judging {
+    struct batch *batch;
+    const struct judge *judge;
+    struct post *post;
+    const struct event *event;
+};
+
+static void reject(const struct judging *j, enum rejection_code code, const char *field,
+                   const char *text)
+{
+    const struct event *event = j->event;
+    struct slice id = event->type == EVENT_REFUND    ? event->refund_id
+                      : event->type == EVENT_ORDER   ? event->order_id
+                      : event->type == EVENT_SESSION ? event->session_id
+                      : event->type == EVENT_PRODUCT ? event->product_id
+                                                     : event->host_id;
+    rejection_set(message_reject(&j->post->message, event->index), code, field, id, "%s", text);
+}
+
+static bool differs(struct slice stated, struct slice recorded)
+{
+    return stated.data && !slice_equal(stated, recorded);
+}
+
+/* A catalog entry as this event sees it: committed, or changed earlier in this batch. */
+static const struct catalog_entry *look(const struct judging *j, enum catalog_kind kind,
+                                        struct slice id, struct catalog_entry *room)
+{
+    const struct catalog_touch *touch = batch_catalog_find(j->batch, kind, id);
+    if (!touch || !touch->changed)
+        return catalog_find(j->judge->catalog, kind, id);
+    struct buffer *scratch = &j->batch->scratch[kind == CATALOG_SESSION];
+    return catalog_entry_read(kind, id, touch->next, scratch, room) == 0 ? room : NULL;
+}
+
+/* True when the id was not looked up yet: then the event waits for that. */
+static bool ask(const struct judging *j, enum catalog_kind kind, struct slice id)
+{
+    if (batch_asked(j->batch, kind, id))
+        return false;
+    batch_add_need(j->batch, false, kind, id);
+    return true;
+}
+
+static bool load_record(const struct judging *j, const struct touch *touch)
+{
+    struct record *record = &j->batch->record;
+    if (touch->next.data)
+        return record_decode(touch->next, record) == 0;
+    record->has_order = false;
+    record->refund_count = 0;
+    record->host = record->product = record->session = record->platform = (struct slice){NULL, 0};
+    return true;
+}
+
+/* --- bounds ------------------------------------------------------------------------------- */
+
+static bool refuses_id(const struct judging *j, enum dimension dimension, struct slice id)
+{
+    const struct census *census = j->judge->census;
+    if (!id.size || !census_full(census, dimension))
+        return false;
+    return !census_seen(census, dimension, names_find(j->judge->names, id));
+}
+
+static const char *refused_id(const struct judging *j, const struct record *record)
+{
+    const struct census *census = j->judge->census;
+    if (refuses_id(j, DIMENSION_HOST, record->host))
+        return "host_id";
+    if (refuses_id(j, DIMENSION_PRODUCT, record->product))
+        return "product_id";
+    if (refuses_id(j, DIMENSION_SESSION, record->session))
+        return "session_id";
+    if (refuses_id(j, DIMENSION_PLATFORM, record->platform))
+        return "platform";
+    if (census_full(census, DIMENSION_COUNTY) &&
+        !census_seen(census, DIMENSION_COUNTY, record->county))
+        return "county";
+    return NULL;
+}
+
+static bool overflows(const struct judging *j, const struct metrics *delta)
+{
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        int64_t total = j->judge->lane_total.v[m] + j->batch->metrics.v[m];
+        if (delta->v[m] > LANE_TOTAL_MAX - total)
+            return true;
+    }
+    return false;
+}
+
+/* --- facts -------------------------------------------------------------------------------- */
+
+static uint32_t number(const struct judging *j, enum dimension dimension, struct slice id)
+{
+    if (!id.size)
+        return 0;
+    uint32_t value = names_intern(j->judge->names, id);
+    census_mark(j->judge->census, dimension, value);
+    return value;
+}
+
+static struct fact order_fact(const struct judging *j, const struct record *record)
+{
+    census_mark(j->judge->census, DIMENSION_COUNTY, record->county);
+    return (struct fact){
+        .kind = FACT_ORDER,
+        .host = number(j, DIMENSION_HOST, record->host),
+        .product = number(j, DIMENSION_PRODUCT, record->product),
+        .session = number(j, DIMENSION_SESSION, record->session),
+        .platform = number(j, DIMENSION_PLATFORM, record->platform),
+        .county = record->county,
+        .quantity = record->quantity,
+        .amount = record->amount,
+        .time_ms = record->time_ms,
+    };
+}
+
+static struct fact refund_fact(const struct fact *order, const struct record_refund *refund)
+{
+    struct fact fact = *order;
+    fact.kind = FACT_REFUND;
+    fact.quantity = refund->quantity;
+    fact.amount = refund->amount;
+    fact.time_ms = refund->time_ms;
+    return fact;
+}
+
+static void count_fact(const struct judging *j, const struct fact *fact)
+{
+    struct metrics delta = fact_metrics(fact);
+    metrics_add(&j->batch->metrics, &delta);
+    batch_add_fact(j->batch, fact);
+}
+
+/* --- orders ------------------------------------------------------------------------------- */
+
+static const char *order_difference(const struct event *event, const struct record *record)
+{
+    if (differs(event->host_id, record->host))
+        return "host_id";
+    if (differs(event->session_id, record->session))
+        return "session_id";
+    if (differs(event->product_id, record->product))
+        return "product_id";
+    if (event->stated & EVENT_HAS_COUNTY && event->county != record->county)
+        return "county";
+    if (differs(event->platform, record->platform))
+        return "platform";
+    if (event->quantity != record->quantity)
+        return "quantity";
+    if (event->amount != record->amount)
+        return "amount";
+    if (event->stated & EVENT_HAS_TIME && event->time_ms != record->time_ms)
+        return "time";
+    return NULL;
+}
+
+/* Fills the record's order part from the event and its defaults. False: rejected, or has to wait. */
+static bool order_with_defaults(const struct judging *j, struct record *record)
+{
+    const struct event *event = j->event;
+    struct catalog_entry session_room, product_room;
+    const struct catalog_entry *session = NULL, *product = NULL;
+    if (event->session_id.data)
+        session = look(j, CATALOG_SESSION, event->session_id, &session_room);
+    if (!event->host_id.data && !session) {
+        if (!ask(j, CATALOG_SESSION, event->session_id))
+            reject(j, REJECT_UNKNOWN_SESSION, "session_id",
+                   "host_id is required: this session is not registered");
+        return false;
+    }
+    if (event->host_id.data && session && !slice_equal(event->host_id, session->host_id)) {
+        reject(j, REJECT_SESSION_HOST_MISMATCH, "host_id",
+               "host_id must be the host of the session");
+        return false;
+    }
+    record->county = event->county;
+    if (!(event->stated & EVENT_HAS_COUNTY)) {
+        product = look(j, CATALOG_PRODUCT, event->product_id, &product_room);
+        if (!product || !product->county) {
+            if (!ask(j, CATALOG_PRODUCT, event->product_id))
+                reject(j, REJECT_UNKNOWN_PRODUCT, "product_id",
+                       "county is required: this product is not registered with one");
+            return false;
+        }
+        record->county = product->county;
+    }
+    record->has_order = true;
+    record->host = event->host_id.data ? event->host_id : session->host_id;
+    record->product = event->product_id;
+    record->session = event->session_id;
+    record->platform = event->platform;
+    if (!event->platform.data && session)
+        record->platform = session->platform;
+    record->quantity = event->quantity;
+    record->amount = event->amount;
+    record->time_ms = event->time_ms;
+    return true;
+}
+
+/* Refunds that waited for this order: counted in order of arrival while they fit, else void. */
+static void settle_parked(struct record *record, struct metrics *delta)
+{
+    int64_t amount = 0, quantity = 0;
+    for (uint32_t i = 0; i < record->refund_count; i++) {
+        struct record_refund *refund = &record->refunds[i];
+        bool fits = refund->amount <= record->amount - amount &&
+                    refund->quantity <= record->quantity - quantity &&
+                    !differs(refund->host, record->host);
+        refund->state = fits ? REFUND_APPLIED : REFUND_VOID;
+        refund->host = (struct slice){NULL, 0};
+        if (!fits)
+            continue;
+        amount += refund->amount;
+        quantity += refund->quantity;
+        delta->v[METRIC_REFUNDS]++;
+        delta->v[METRIC_REFUNDED] += refund->amount;
+        delta->v[METRIC_RETURNED] += refund->quantity;
+    }
+}
+
+static void judge_order(const struct judging *j)
+{
+    const struct event *event = j->event;
+    struct record *record = &j->batch->record;
+    bool known;
+    struct touch *touch = batch_touch(j->batch, j->judge, event->order_id, &known);
+    if (!load_record(j, touch)) {
+        reject(j, REJECT_CONFLICT, "order_id", "the ledger holds something unreadable here");
+        return;
+    }
+    if (record->has_order) {
+        const char *field = order_difference(event, record);
+        if (field)
+            reject(j, REJECT_CONFLICT, field, "this order is already recorded with another value");
+        else
+            j->post->duplicates++;
+        return;
+    }
+    if (!order_with_defaults(j, record))
+        return;
+    const char *refused = refused_id(j, record);
+    if (refused) {
+        reject(j, REJECT_TOO_MANY_IDS, refused, "the configured number of ids is reached");
+        return;
+    }
+    struct metrics delta = {{0}};
+    delta.v[METRIC_ORDERS] = 1;
+    delta.v[METRIC_UNITS] = record->quantity;
+    delta.v[METRIC_GROSS] = record->amount;
+    settle_parked(record, &delta);
+    if (overflows(j, &delta)) {
+        reject(j, REJECT_OVERFLOW, "amount", "totals would exceed what can be counted");
+        return;
+    }
+    struct fact fact = order_fact(j, record);
+    count_fact(j, &fact);
+    for (uint32_t i = 0; i < record->refund_count; i++)
+        if (record->refunds[i].state == REFUND_APPLIED) {
+            struct fact refund = refund_fact(&fact, &record->refunds[i]);
+            count_fact(j, &refund);
+        }
+    batch_touch_write(j->batch, touch, PLACE_CURRENT);
+    j->post->accepted++;
+}
+
+/* --- refunds ------------------------------------------------------------------------------ */
+
+static void judge_known_refund(const struct judging *j, const struct record *record,
+                               const struct record_refund *refund)
+{
+    const struct event *event = j->event;
+    const char *field = NULL;
+    if (record->has_order ? differs(event->host_id, record->host)
+                          : refund->host.data && differs(event->host_id, refund->host))
+        field = "host_id";
+    else if (event->amount != refund->amount)
+        field = "amount";
+    else if (event->stated & EVENT_HAS_QUANTITY && event->quantity != refund->quantity)
+        field = "quantity";
+    else if (event->stated & EVENT_HAS_TIME && event->time_ms != refund->time_ms)
+        field = "time";
+    if (field)
+        reject(j, REJECT_CONFLICT, field, "this refund is already recorded with another value");
+    else if (refund->state == REFUND_VOID)
+        reject(j, REJECT_REFUND_EXCEEDS_ORDER, "amount",
+               "this refund came before its order and did not fit it");
+    else
+        j->post->duplicates++;
+}
+
+/* What applied refunds leave of an order. */
+static void what_is_left(const struct record *record, int64_t *ret_amount, int64_t *ret_quantity)
+{
+    *ret_amount = record->amount;
+    *ret_quantity = record->quantity;
+    for (uint32_t i = 0; i < record->refund_count; i++)
+        if (record->refunds[i].state == REFUND_APPLIED) {
+            *ret_amount -= record->refunds[i].amount;
+            *ret_quantity -= record->refunds[i].quantity;
+        }
+}
+
+/* Applies or parks a new refund as record->refunds[refund_count]. False: rejected. */
+static bool settle_refund(const struct judging *j, struct record *record,
+                          struct record_refund *refund)
+{
+    if (record->refund_count == ORDER_REFUNDS_MAX) {
+        reject(j, REJECT_TOO_MANY_REFUNDS, NULL, "an order can have at most 64 refunds");
+        return false;
+    }
+    if (!record->has_order) {
+        refund->state = REFUND_PARKED;
+        refund->host = j->event->host_id;
+        return true;
+    }
+    if (differs(j->event->host_id, record->host)) {
+        reject(j, REJECT_CONFLICT, "host_id", "host_id must be the order's");
+        return false;
+    }
+    int64_t amount, quantity;
+    what_is_left(record, &amount, &quantity);
+    if (refund->amount > amount || refund->quantity > quantity) {
+        reject(j, REJECT_REFUND_EXCEEDS_ORDER, refund->amount > amount ? "amount" : "quantity",
+               "refunds can't exceed what was paid nor the units sold");
+        return false;
+    }
+    struct fact order = order_fact(j, record);
+    struct fact fact = refund_fact(&order, refund);
+    struct metrics delta = fact_metrics(&fact);
+    if (overflows(j, &delta)) {
+        reject(j, REJECT_OVERFLOW, "amount", "totals would exceed what can be counted");
+        return false;
+    }
+    refund->state = REFUND_APPLIED;
+    count_fact(j, &fact);
+    return true;
+}
+
+static void judge_refund(const struct judging *j)
+{
+    const struct event *event = j->event;
+    struct record *record = &j->batch->record;
+    bool known;
+    struct touch *touch = batch_touch(j->batch, j->judge, event->order_id, &known);
+    if (!load_record(j, touch)) {
+        reject(j, REJECT_CONFLICT, "order_id", "the ledger holds something unreadable here");
+        return;
+    }
+    for (uint32_t i = 0; i < record->refund_count; i++)
+        if (slice_equal(record->refunds[i].id, event->refund_id)) {
+            judge_known_refund(j, record, &record->refunds[i]);
+            return;
+        }
+    struct record_refund refund = {.id = event->refund_id,
+                                   .amount = event->amount,
+                                   .quantity = event->quantity,
+                                   .time_ms = event->time_ms};
+    if (!settle_refund(j, record, &refund))
+        return;
+    record->refunds[record->refund_count++] = refund;
+    batch_touch_write(j->batch, touch,
+                      touch->next_place == PLACE_NOWHERE ? PLACE_CURRENT
+                                                         : (enum record_place)touch->next_place);
+    if (refund.state == REFUND_PARKED)
+        j->post->parked++;
+    else
+        j->post->accepted++;
+}
+
+/* --- catalog ------------------------------------------------------------------------------ */
+
+static void judge_upsert(const struct judging *j, enum catalog_kind kind, struct slice id)
+{
+    struct batch *batch = j->batch;
+    struct catalog_entry room;
+    struct catalog_touch *touch = batch_catalog_touch(batch, j->judge, kind, id);
+    const struct catalog_entry *current = look(j, kind, id, &room);
+    if (!current && catalog_full(j->judge->catalog, kind)) {
+        reject(j, REJECT_TOO_MANY_IDS, NULL, "the configured number of catalog entries is reached");
+        return;
+    }
+    const char *field = NULL;
+    buffer_reset(&batch->json);
+    switch (catalog_merge(current, j->event, &batch->json, &field)) {
+    case CATALOG_UNCHANGED:
+        j->post->duplicates++;
+        break;
+    case CATALOG_CHANGED:
+        touch->next = arena_copy(&batch->arena, buffer_slice(&batch->json));
+        touch->changed = true;
+        j->post->accepted++;
+        break;
+    case CATALOG_CONFLICT:
+        reject(j, REJECT_CONFLICT, field, "this is fixed by the first registration");
+        break;
+    }
+}
+
+void judge_event(struct batch *batch, const struct judge *judge, struct post *post,
+                 const struct event *event)
+{
+    const struct judging j = {batch, judge, post, event};
+    switch (event->type) {
+    case EVENT_ORDER:
+        judge_order(&j);
+        break;
+    case EVENT_REFUND:
+        judge_refund(&j);
+        break;
+    case EVENT_SESSION:
+        judge_upsert(&j, CATALOG_SESSION, event->session_id);
+        break;
+    case EVENT_PRODUCT:
+        judge_upsert(&j, CATALOG_PRODUCT, event->product_id);
+        break;
+    case EVENT_HOST:
+        judge_upsert(&j, CATALOG_HOST, event->host_id);
+        break;
+    case EVENT_TYPE_COUNT:
+        break;
+    }
+}

@@ -1,0 +1,112 @@
+/*
+ * The ledger cache: a ring of entries in the order they were learnt, and a hash index into it. A
+ * new id takes the oldest one's place. Each entry owns one allocation: the id, then the record.
+ */
+#include "livetally/ledger.h"
+
+#include <stdlib.h>
+
+#include "id_table.h"
+#include "livetally/mem.h"
+
+struct entry {
+    char *bytes; /* id, then record; NULL: free */
+    uint32_t hash;
+    uint32_t capacity;
+    uint16_t record_size;
+    uint8_t id_size;
+    uint8_t place; /* enum record_place */
+};
+
+struct ledger {
+    struct entry *entries;
+    uint32_t max;
+    uint32_t next; /* the oldest, where the next new id goes */
+    struct id_table index;
+};
+
+static struct slice entry_id(const void *array, uint32_t place)
+{
+    const struct entry *entry = (const struct entry *)array + place;
+    return (struct slice){entry->bytes, entry->id_size};
+}
+
+struct ledger *ledger_new(uint32_t max_records, uint64_t seed)
+{
+    struct ledger *ledger = mem_zalloc(sizeof *ledger);
+    ledger->max = max_records < LEDGER_RECORDS_MIN ? LEDGER_RECORDS_MIN : max_records;
+    ledger->entries = mem_zalloc(ledger->max * sizeof *ledger->entries);
+    id_table_init(&ledger->index, seed);
+    return ledger;
+}
+
+void ledger_free(struct ledger *ledger)
+{
+    if (!ledger)
+        return;
+    ledger_clear(ledger);
+    id_table_done(&ledger->index);
+    free(ledger->entries);
+    free(ledger);
+}
+
+void ledger_clear(struct ledger *ledger)
+{
+    for (uint32_t i = 0; i < ledger->max; i++)
+        free(ledger->entries[i].bytes);
+    memset(ledger->entries, 0, ledger->max * sizeof *ledger->entries);
+    ledger->next = 0;
+    id_table_clear(&ledger->index);
+}
+
+static struct entry *entry_for(struct ledger *ledger, struct slice id)
+{
+    uint32_t hash = id_table_hash(&ledger->index, id);
+    uint32_t place = id_table_find(&ledger->index, hash, id, entry_id, ledger->entries);
+    if (place != ID_TABLE_NONE)
+        return &ledger->entries[place];
+    place = ledger->next;
+    ledger->next = place + 1 == ledger->max ? 0 : place + 1;
+    struct entry *entry = &ledger->entries[place];
+    if (entry->bytes)
+        id_table_remove(&ledger->index, entry->hash, place);
+    entry->hash = hash;
+    id_table_insert(&ledger->index, hash, place);
+    return entry;
+}
+
+void ledger_learn(struct ledger *ledger, struct slice id, enum record_place place,
+                  struct slice bytes)
+{
+    struct entry *entry = entry_for(ledger, id);
+    size_t size = id.size + (place == PLACE_NOWHERE ? 0 : bytes.size);
+    if (entry->capacity < size || !entry->bytes) {
+        entry->capacity = (uint32_t)((size + 15) & ~(size_t)15);
+        free(entry->bytes);
+        entry->bytes = mem_alloc(entry->capacity);
+    }
+    memcpy(entry->bytes, id.data, id.size);
+    if (size > id.size)
+        memcpy(entry->bytes + id.size, bytes.data, bytes.size);
+    entry->id_size = (uint8_t)id.size;
+    entry->record_size = (uint16_t)(size - id.size);
+    entry->place = (uint8_t)place;
+}
+
+bool ledger_find(const struct ledger *ledger, struct slice id, enum record_place *ret_place,
+                 struct slice *ret_bytes)
+{
+    uint32_t hash = id_table_hash(&ledger->index, id);
+    uint32_t place = id_table_find(&ledger->index, hash, id, entry_id, ledger->entries);
+    if (place == ID_TABLE_NONE)
+        return false;
+    const struct entry *entry = &ledger->entries[place];
+    *ret_place = (enum record_place)entry->place;
+    *ret_bytes = (struct slice){entry->bytes + entry->id_size, entry->record_size};
+    return true;
+}
+
+uint32_t ledger_count(const struct ledger *ledger)
+{
+    return ledger->index.used;
+}

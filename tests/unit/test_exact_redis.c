@@ -1,0 +1,310 @@
+/*
+ * Exactness, with the real scripts in a real Redis: several judges interleaved at random with
+ * differences forced, lanes claimed by somebody else between judging and committing, answers lost,
+ * and commits that reach Redis only after their lane was claimed anew. Whatever happens, every total
+ * equals the model's after every step.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "exact_world.h"
+#include "lua_scripts.h"
+#include "store/resp.h"
+
+#define STEPS 120
+#define LEASE_MS "60000"
+
+struct redis_store {
+    char folder[64];
+    pid_t pid;
+    redisContext *redis;
+    struct keys keys;
+    char commit_sha[41];
+    uint64_t claims;
+    uint32_t stolen, late, lost;
+    struct buffer command;
+};
+
+/* --- a redis-server of our own ------------------------------------------------------------ */
+
+static int start_redis(void **state)
+{
+    struct redis_store *store = mem_zalloc(sizeof *store);
+    char socket[96];
+    snprintf(store->folder, sizeof store->folder, "/tmp/livetally-exact-XXXXXX");
+    assert_non_null(mkdtemp(store->folder));
+    snprintf(socket, sizeof socket, "%s/redis.sock", store->folder);
+    store->pid = fork();
+    assert_true(store->pid >= 0);
+    if (store->pid == 0) {
+        int null = open("/dev/null", O_RDWR);
+        dup2(null, STDOUT_FILENO);
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket, "--dir",
+               store->folder, "--save", "", "--appendonly", "no", (char *)NULL);
+        _exit(127);
+    }
+    for (int tries = 0; tries < 1000 && !store->redis; tries++) {
+        redisContext *redis = redisConnectUnix(socket);
+        if (redis && !redis->err)
+            store->redis = redis;
+        else
+            redisFree(redis);
+        if (!store->redis)
+            usleep(10000); /* until the socket is there */
+    }
+    assert_non_null(store->redis);
+    keys_init(&store->keys, "test:");
+    *state = store;
+    return 0;
+}
+
+static int stop_redis(void **state)
+{
+    struct redis_store *store = *state;
+    char socket[96];
+    redisFree(store->redis);
+    kill(store->pid, SIGTERM);
+    waitpid(store->pid, NULL, 0);
+    snprintf(socket, sizeof socket, "%s/redis.sock", store->folder);
+    unlink(socket);
+    rmdir(store->folder);
+    buffer_done(&store->command);
+    free(store);
+    return 0;
+}
+
+static redisReply *answer(struct redis_store *store)
+{
+    redisReply *reply = NULL;
+    assert_int_equal(REDIS_OK, redisGetReply(store->redis, (void **)&reply));
+    if (reply->type == REDIS_REPLY_ERROR)
+        fail_msg("redis: %s", reply->str);
+    return reply;
+}
+
+static redisReply *call(struct redis_store *store, const struct buffer *command)
+{
+    redisAppendFormattedCommand(store->redis, command->data, command->size);
+    return answer(store);
+}
+
+/* --- claiming ----------------------------------------------------------------------------- */
+
+/* Claims a lane as `instance`; returns its number and fills the fence. */
+static void claim(struct redis_store *store, const char *instance, struct fence *fence)
+{
+    struct buffer *command = &store->command;
+    char key[KEY_MAX_BYTES], token[24];
+    snprintf(token, sizeof token, "%" PRIu64, ++store->claims);
+    buffer_reset(command);
+    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 5 + 2);
+    resp_text(command, "EVAL");
+    resp_text(command, lua_claim);
+    resp_uint(command, 2 + 2 * LANE_COUNT);
+    key_meta(&store->keys, key);
+    resp_text(command, key);
+    key_generation(&store->keys, key);
+    resp_text(command, key);
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        key_lane(&store->keys, lane, "owner", key);
+        resp_text(command, key);
+        key_lane(&store->keys, lane, "ver", key);
+        resp_text(command, key);
+    }
+    const char *const arguments[] = {instance, token, LEASE_MS, "0123456789abcdef", "7",
+                                     "schema", "1"};
+    for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
+        resp_text(command, arguments[i]);
+    redisReply *reply = call(store, command);
+    assert_true(reply_is_array(reply, 5) && reply_is_text(reply->element[0], "claimed"));
+    fence->lane = (uint32_t)reply->element[1]->integer;
+    assert_true(reply_uint(reply->element[2], &fence->version));
+    assert_true(reply_uint(reply->element[3], &fence->generation));
+    snprintf(fence->owner, sizeof fence->owner, "%s:%s", instance, token);
+    snprintf(fence->epoch, sizeof fence->epoch, "%s", reply->element[4]->str);
+    freeReplyObject(reply);
+}
+
+static void claim_seat(struct redis_store *store, struct seat *seat)
+{
+    char instance[16];
+    snprintf(instance, sizeof instance, "seat%u", seat->lane);
+    claim(store, instance, &seat->fence);
+    assert_int_equal(seat->lane, seat->fence.lane);
+}
+
+/* Ends the lease, so that the next to claim gets this lane: the lowest that is free. */
+static void end_lease(struct redis_store *store, uint32_t lane)
+{
+    char key[KEY_MAX_BYTES];
+    key_lane(&store->keys, lane, "owner", key);
+    freeReplyObject(redisCommand(store->redis, "DEL %s", key));
+}
+
+/* --- the store ---------------------------------------------------------------------------- */
+
+static void encode(struct redis_store *store, struct seat *seat, struct buffer *out)
+{
+    commit_encode(out,
+                  &(struct commit_call){&store->keys, store->commit_sha, &seat->fence,
+                                        buffer_slice(&seat->entry)},
+                  seat->batch);
+}
+
+static enum commit_result redis_commit(struct world *world, struct seat *seat)
+{
+    struct redis_store *store = world->store_context;
+    buffer_reset(&store->command);
+    encode(store, seat, &store->command);
+    redisReply *reply = call(store, &store->command);
+    enum commit_result result = commit_answer(reply, &seat->judge);
+    freeReplyObject(reply);
+    return result;
+}
+
+static void redis_look_up(struct world *world, struct seat *seat, const struct batch_need *needs,
+                          uint32_t count)
+{
+    struct redis_store *store = world->store_context;
+    struct buffer *command = &store->command;
+    for (int place = PLACE_CURRENT; place <= PLACE_PREVIOUS; place++) {
+        buffer_reset(command);
+        if (!lookup_records_encode(command, &store->keys,
+                                   seat->fence.generation - (place == PLACE_PREVIOUS), needs, count))
+            continue;
+        redisReply *reply = call(store, command);
+        assert_true(lookup_records_answer(reply, (enum record_place)place, needs, count,
+                                          &seat->judge));
+        freeReplyObject(reply);
+    }
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++) {
+        buffer_reset(command);
+        if (!lookup_catalog_encode(command, &store->keys, (enum catalog_kind)kind, needs, count))
+            continue;
+        redisReply *reply = call(store, command);
+        assert_true(lookup_catalog_answer(reply, (enum catalog_kind)kind, needs, count,
+                                          &seat->judge));
+        freeReplyObject(reply);
+    }
+}
+
+static bool redis_feed(struct world *world, uint32_t lane, uint64_t version, struct buffer *out)
+{
+    struct redis_store *store = world->store_context;
+    char key[KEY_MAX_BYTES];
+    key_lane(&store->keys, lane, "feed", key);
+    redisReply *reply = redisCommand(store->redis, "XRANGE %s %llu-0 %llu-0", key,
+                                     (unsigned long long)version, (unsigned long long)version);
+    bool found = reply_is_array(reply, 1);
+    if (found)
+        buffer_append_slice(out, reply_slice(reply->element[0]->element[1]->element[1]));
+    freeReplyObject(reply);
+    return found;
+}
+
+/* Another daemon gets the lane between judging and committing: the commit must be refused. */
+static void steal(struct world *world, struct seat *seat)
+{
+    struct redis_store *store = world->store_context;
+    struct fence thief;
+    end_lease(store, seat->lane);
+    claim(store, "thief", &thief);
+    assert_int_equal(seat->lane, thief.lane);
+    assert_int_equal(COMMIT_FENCED, redis_commit(world, seat));
+    end_lease(store, seat->lane);
+    claim_seat(store, seat);
+    store->stolen++;
+}
+
+/* The commit is still on its way while the daemon reconnects and claims: it must come to nothing. */
+static void deliver_late(struct world *world, struct seat *seat)
+{
+    struct redis_store *store = world->store_context;
+    struct buffer old = BUFFER_INIT;
+    uint64_t version = seat->fence.version;
+    encode(store, seat, &old);
+    claim_seat(store, seat);
+    assert_int_equal(version, seat->fence.version);
+    redisReply *reply = call(store, &old);
+    assert_int_equal(COMMIT_FENCED, commit_answer(reply, &seat->judge));
+    freeReplyObject(reply);
+    buffer_done(&old);
+    store->late++;
+}
+
+/* Redis did the commit, but its answer never came. Judged again, all of it is known: what was
+ * accepted is a duplicate now, so the outcome is told from the feed, as the daemon does. True: the
+ * batch is done. */
+static bool lose_answer(struct world *world, struct seat *seat)
+{
+    struct redis_store *store = world->store_context;
+    uint64_t version = seat->fence.version;
+    struct buffer newest = BUFFER_INIT;
+    bool was_done = redis_commit(world, seat) == COMMIT_DONE && seat->entry.size;
+    claim_seat(store, seat);
+    assert_int_equal(version + was_done, seat->fence.version);
+    if (was_done) {
+        assert_true(redis_feed(world, seat->lane, version + 1, &newest));
+        assert_true(slice_equal(buffer_slice(&newest), buffer_slice(&seat->entry)));
+        seat->fence.version = version;
+    }
+    buffer_done(&newest);
+    store->lost++;
+    return was_done;
+}
+
+static bool disturb(struct world *world, struct seat *seat)
+{
+    switch (model_random(&world->model, 8)) {
+    case 0:
+        steal(world, seat);
+        return true;
+    case 1:
+        deliver_late(world, seat);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum commit_result commit_or_lose(struct world *world, struct seat *seat)
+{
+    if (model_random(&world->model, 8) == 0)
+        return lose_answer(world, seat) ? COMMIT_DONE : COMMIT_DIFFERS;
+    return redis_commit(world, seat);
+}
+
+static const struct world_store redis_store_ops = {commit_or_lose, redis_look_up, redis_feed,
+                                                   disturb};
+
+static void test_every_total_is_exact(void **state)
+{
+    struct redis_store *store = *state;
+    for (uint64_t seed = 11; seed <= 13; seed++) {
+        freeReplyObject(redisCommand(store->redis, "FLUSHALL"));
+        redisReply *reply = redisCommand(store->redis, "SCRIPT LOAD %s", lua_commit);
+        snprintf(store->commit_sha, sizeof store->commit_sha, "%s", reply->str);
+        freeReplyObject(reply);
+        store->stolen = store->late = store->lost = 0;
+        struct world *world = world_new(seed, &redis_store_ops, store);
+        for (int i = 0; i < SEATS; i++)
+            claim_seat(store, &world->seats[i]);
+        for (int step = 0; step < STEPS; step++)
+            world_step(world);
+        print_message("seed %" PRIu64 ": %d orders, differed %u of %u interleaved, %u look-ups, "
+                      "%u lanes stolen, %u commits late, %u answers lost\n",
+                      seed, world->model.order_count, world->differs, world->interleaved,
+                      world->lookups, store->stolen, store->late, store->lost);
+        assert_true(world->differs > STEPS / 3);
+        assert_true(store->stolen > 5 && store->late > 5 && store->lost > 5);
+        world_free(world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_total_is_exact)};
+    return cmocka_run_group_tests(tests, start_redis, stop_redis);
+}
