@@ -1,0 +1,84 @@
+/*
+ * What a checkpoint still has to write: a ring of dirty cells, oldest first, so that no cell waits
+ * longer than the others however busy they are. A cell is listed once, as long as it is CELL_DIRTY.
+ */
+#include <assert.h>
+
+#include "board_private.h"
+#include "livetally/mem.h"
+
+static void grow_ring(struct board *board)
+{
+    uint32_t old_size = board->dirty_mask + 1;
+
+    /* Full: unrolled, the part before dirty_first goes behind the rest. */
+    board->dirty = mem_resize(board->dirty, (size_t)old_size * 2, sizeof(*board->dirty));
+    for (uint32_t i = 0; i < board->dirty_first; i++)
+        board->dirty[old_size + i] = board->dirty[i];
+    board->dirty_mask = old_size * 2 - 1;
+}
+
+void cell_list_dirty(struct board *board, struct group *group, struct cell *cell)
+{
+    if (board->dirty_count > board->dirty_mask)
+        grow_ring(board);
+    board->dirty[(board->dirty_first + board->dirty_count++) & board->dirty_mask] =
+        (struct dirty_cell){group, cell->key};
+    cell->flags |= CELL_DIRTY;
+    group->dirty_count++;
+    if (group->watchers == 0)
+        board->held_cells++;
+}
+
+uint32_t board_dirty_count(const struct board *board)
+{
+    return board->dirty_count;
+}
+
+uint32_t board_dirty_take(struct board *board, struct cell_ref *out, uint32_t max)
+{
+    uint32_t count = board->dirty_count < max ? board->dirty_count : max;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct dirty_cell dirty = board->dirty[board->dirty_first];
+        uint32_t place = cell_index_find(&dirty.group->index, dirty.key);
+        board->dirty_first = (board->dirty_first + 1) & board->dirty_mask;
+        out[i] = (struct cell_ref){dirty.group, place};
+        dirty.group->cells[place].flags &= ~(uint32_t)CELL_DIRTY;
+        dirty.group->dirty_count--;
+        dirty.group->taken_count++;
+    }
+    board->dirty_count -= count;
+    return count;
+}
+
+static void give_back(struct board *board, struct cell_ref ref)
+{
+    assert(ref.group->taken_count > 0);
+    ref.group->taken_count--;
+    if (ref.group->watchers == 0)
+        board->held_cells--;
+}
+
+void board_dirty_return(struct board *board, struct cell_ref ref)
+{
+    give_back(board, ref);
+    cell_mark_dirty(board, ref.group, cell_of(ref));
+}
+
+void board_dirty_written(struct board *board, struct cell_ref ref)
+{
+    assert(cell_of(ref)->flags & CELL_BASE);
+    give_back(board, ref);
+}
+
+void board_set_base(struct board *board, struct cell_ref ref, const struct metrics *base)
+{
+    struct cell *cell = cell_of(ref);
+
+    (void)board;
+    if (cell->flags & CELL_BASE)
+        return;
+    metrics_add(&cell->own, base);
+    cell->flags |= CELL_BASE;
+}

@@ -1,0 +1,90 @@
+/*
+ * Dropping what nobody needs. A group nobody looks at exists only to collect what our lane adds to
+ * it until the next checkpoint; after that its cells are in Redis. They are kept a while, since a
+ * cell that is counted in again would otherwise need its base read again: a cell goes when the hand
+ * comes by twice and it wasn't used in between (a clock, as in page replacement).
+ */
+#include <stdlib.h>
+
+#include "board_private.h"
+
+#define EVICT_VISITS_MIN 65536u
+
+struct eviction {
+    struct board *board;
+    int64_t before_ms;
+    bool all;        /* over max_cells: cells get no second chance */
+    uint32_t visits; /* left */
+    uint32_t freed;
+};
+
+static void become_cold(struct group *group)
+{
+    group->state = GROUP_COLD;
+    group->complete = false;
+    free(group->included);
+    group->included = NULL;
+}
+
+/* Visits cells from the last down to the first, as far as visits are left. */
+static void sweep_cells(struct eviction *eviction, struct group *group)
+{
+    if (group->hand == 0 || group->hand > group->cell_count)
+        group->hand = group->cell_count;
+    while (group->hand > 0 && eviction->visits > 0) {
+        struct cell *cell = &group->cells[--group->hand];
+        bool used = cell->flags & CELL_USED;
+        eviction->visits--;
+        cell->flags &= ~(uint32_t)CELL_USED;
+        if ((cell->flags & CELL_DIRTY) || (used && !eviction->all))
+            continue;
+        group->complete = false;
+        group_cell_remove(eviction->board, group, group->hand);
+        eviction->freed++;
+    }
+    if (group->hand == 0)
+        group_cells_shrink(group);
+}
+
+/* True when it is done with the group, which may be gone then. */
+static bool visit_group(struct eviction *eviction, struct group *group)
+{
+    bool idle = group->used_ms < eviction->before_ms;
+
+    eviction->visits--;
+    if (group->watchers > 0 || group->taken_count > 0 || group->state == GROUP_LOADING)
+        return true;
+    if (idle && group->dirty_count == 0) {
+        eviction->freed += group->cell_count;
+        group_drop(eviction->board, group);
+        return true;
+    }
+    if (group->state == GROUP_LOADED) {
+        if (!idle)
+            return true;
+        become_cold(group);
+    }
+    if (group->cell_count == 0)
+        return true;
+    sweep_cells(eviction, group);
+    return group->hand == 0;
+}
+
+uint32_t board_evict(struct board *board, int64_t before_ms)
+{
+    struct eviction eviction = {.board = board, .before_ms = before_ms};
+    uint32_t eighth = board->cell_count / 8;
+    uint32_t groups = board->group_count;
+
+    eviction.all = board->cell_count > board->max_cells;
+    eviction.visits = eighth > EVICT_VISITS_MIN ? eighth : EVICT_VISITS_MIN;
+    if (eviction.all)
+        eviction.visits = UINT32_MAX;
+    while (groups-- > 0 && eviction.visits > 0) {
+        struct group *group = board->evict_next != NULL ? board->evict_next : board->all_first;
+        board->evict_next = group->all_next;
+        if (!visit_group(&eviction, group))
+            board->evict_next = group;
+    }
+    return eviction.freed;
+}

@@ -1,0 +1,92 @@
+/*
+ * Loading a group: the sums start from zero, each lane's image is added, and from its version on
+ * the lane's facts are added by board_apply(). Until a lane is merged its facts are left out, since
+ * they come with its image.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "board_private.h"
+#include "livetally/error.h"
+#include "livetally/mem.h"
+
+void board_load_begin(struct board *board, struct group *group)
+{
+    (void)board;
+    if (group->included == NULL)
+        group->included = mem_alloc(LANE_COUNT * sizeof(*group->included));
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        group->included[lane] = NOT_MERGED;
+    for (uint32_t i = 0; i < group->cell_count; i++)
+        group->cells[i].sum = (struct metrics){{0}};
+    group->state = GROUP_LOADING;
+    group->complete = false;
+}
+
+/*
+ * Our own lane: `own` becomes what the image says, which has all that was pending. Cells that are
+ * not in the image have never counted before, so their base is zero.
+ */
+static void merge_own(struct board *board, struct group *group, uint64_t version,
+                      const struct image_cell *cells, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct cell *cell = group_cell_open(board, group, cells[i].key);
+        cell->own = cells[i].metrics;
+        if (cells[i].from_feed)
+            cell_mark_dirty(board, group, cell);
+    }
+    for (uint32_t i = 0; i < group->cell_count; i++)
+        group->cells[i].flags |= CELL_BASE;
+    group->own_version = version;
+    group->complete = true;
+}
+
+int board_load_merge(struct board *board, struct group *group, uint32_t lane, bool own,
+                     uint64_t version, const struct board_image *image)
+{
+    uint32_t count;
+    const struct image_cell *cells = board_image_cells(image, &count);
+
+    assert(group->state == GROUP_LOADING);
+    if (group->included[lane] != NOT_MERGED || version < board->lane_versions[lane])
+        return ERROR_CONFLICT;
+    if (own)
+        merge_own(board, group, version, cells, count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct cell *cell = group_cell_open(board, group, cells[i].key);
+        metrics_add(&cell->sum, &cells[i].metrics);
+    }
+    group->included[lane] = version;
+    return 0;
+}
+
+bool board_load_finish(struct board *board, struct group *group)
+{
+    assert(group->state == GROUP_LOADING);
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        if (group->included[lane] == NOT_MERGED && board->lane_versions[lane] > 0)
+            return false;
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        if (group->included[lane] == NOT_MERGED)
+            group->included[lane] = 0;
+    board->version++;
+    for (uint32_t i = 0; i < group->cell_count; i++)
+        group->cells[i].changed = board->version;
+    group->changed = board->version;
+    group->reloaded = board->version;
+    group->used_ms = board->now_ms;
+    group->state = GROUP_LOADED;
+    return true;
+}
+
+void board_load_abort(struct board *board, struct group *group)
+{
+    (void)board;
+    if (group->state != GROUP_LOADING)
+        return;
+    free(group->included);
+    group->included = NULL;
+    group->complete = false;
+    group->state = GROUP_COLD;
+}

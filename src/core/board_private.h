@@ -1,0 +1,141 @@
+/*
+ * What the parts of the board share: groups and their hash (board.c), cells of a group
+ * (board_cells.c), adding commits (board_apply.c), loading (board_load.c, board_image.c),
+ * checkpoints (board_dirty.c), dropping what is idle (board_evict.c).
+ */
+#ifndef LIVETALLY_CORE_BOARD_PRIVATE_H
+#define LIVETALLY_CORE_BOARD_PRIVATE_H
+
+#include "livetally/board.h"
+
+#define NOT_MERGED UINT64_MAX /* in group->included: the lane's facts come with its image */
+#define PLACE_NONE UINT32_MAX
+#define TOTAL_CELL 1u
+
+/* The hash of groups: open addressing, at most half full. */
+struct group_slot {
+    struct group_key key;
+    struct group *group; /* NULL: free */
+};
+
+/* One cell of every fact: where a rollup's row puts it in one period. */
+struct plan_step {
+    uint16_t rollup;
+    uint16_t period;
+    enum dimension first; /* of the group */
+    enum dimension cell;
+};
+
+#define PLAN_MAX (ROLLUP_COUNT * PERIOD_COUNT)
+
+/* A dirty cell by its key: places change when idle cells are dropped. */
+struct dirty_cell {
+    struct group *group;
+    uint32_t key;
+};
+
+struct board {
+    struct calendar calendar;
+    uint32_t max_cells;
+    int64_t minute_keep_ms;
+    uint64_t version;
+    int64_t now_ms;                     /* monotonic */
+    uint64_t lane_versions[LANE_COUNT]; /* last applied */
+
+    struct group_slot *groups;
+    uint32_t group_mask;
+    uint32_t group_count;
+    struct group *all_first;
+    struct group *evict_next; /* where board_evict() goes on; NULL: at the beginning */
+    uint32_t cell_count;
+    uint32_t held_cells; /* of watched groups all, of others those dirty or taken */
+
+    struct dirty_cell *dirty; /* ring */
+    uint32_t dirty_first;
+    uint32_t dirty_count;
+    uint32_t dirty_mask;
+
+    struct plan_step plan[PLAN_MAX];
+    uint32_t plan_count;
+    int64_t hour_start_ms; /* of the business hour last counted in */
+    uint32_t hour;
+};
+
+static inline uint32_t group_key_hash(struct group_key key)
+{
+    uint64_t hash = ((uint64_t)key.when << 32 | key.first) * UINT64_C(0x9e3779b97f4a7c15);
+    hash ^= (uint64_t)(key.rollup * 4u + key.period) * UINT64_C(0xc2b2ae3d27d4eb4f);
+    hash ^= hash >> 32;
+    return (uint32_t)(hash * UINT64_C(0xd6e8feb86659fd93) >> 32);
+}
+
+/* The group, or NULL; probing begins at `hash`. */
+static inline struct group *group_lookup(const struct board *board, struct group_key key,
+                                         uint32_t hash)
+{
+    for (uint32_t at = hash & board->group_mask;; at = (at + 1) & board->group_mask) {
+        const struct group_slot *slot = &board->groups[at];
+        if (slot->group == NULL || group_key_equal(slot->key, key))
+            return slot->group;
+    }
+}
+
+static inline uint32_t cell_index_start(const struct cell_index *index, uint32_t key)
+{
+    uint32_t hash = key * UINT32_C(0x9e3779b1);
+    return (hash ^ hash >> 15) & index->mask;
+}
+
+/* The cell's place, or PLACE_NONE. The index has slots, which it has after its first insert. */
+static inline uint32_t cell_index_find(const struct cell_index *index, uint32_t key)
+{
+    for (uint32_t at = cell_index_start(index, key);; at = (at + 1) & index->mask) {
+        const struct cell_slot *slot = &index->slots[at];
+        if (slot->place_plus_1 == 0)
+            return PLACE_NONE;
+        if (slot->key == key)
+            return slot->place_plus_1 - 1;
+    }
+}
+
+/* board_cells.c */
+void cell_index_init(struct cell_index *index);
+void cell_index_done(struct cell_index *index);
+void cell_index_insert(struct cell_index *index, uint32_t key, uint32_t place); /* not there yet */
+void cell_index_remove(struct cell_index *index, uint32_t key);                 /* is there */
+/* The cell, made when it isn't there yet. Other cells of the group may move in memory. */
+struct cell *group_cell_open(struct board *board, struct group *group, uint32_t key);
+/* Fills the gap with the group's last cell. */
+void group_cell_remove(struct board *board, struct group *group, uint32_t place);
+/* Gives back memory that the cells no longer need. */
+void group_cells_shrink(struct group *group);
+/* Counts towards board_full(). */
+static inline uint32_t group_held_cells(const struct group *group)
+{
+    return group->watchers > 0 ? group->cell_count : group->dirty_count + group->taken_count;
+}
+
+/* board.c */
+void group_drop(struct board *board, struct group *group);
+
+/* board_dirty.c */
+void cell_list_dirty(struct board *board, struct group *group, struct cell *cell);
+
+static inline void cell_mark_dirty(struct board *board, struct group *group, struct cell *cell)
+{
+    if (!(cell->flags & CELL_DIRTY))
+        cell_list_dirty(board, group, cell);
+}
+
+/* board_image.c */
+struct image_cell {
+    uint32_t key;
+    bool from_feed; /* version was set by a fact, so it may have more facts */
+    uint64_t version;
+    struct metrics metrics;
+};
+
+/* The image's cells, in no particular order. */
+const struct image_cell *board_image_cells(const struct board_image *image, uint32_t *ret_count);
+
+#endif

@@ -1,0 +1,652 @@
+/*
+ * The board in a small world of three lanes: ours, which the board itself checkpoints, and two of
+ * other daemons. Redis is played by plain arrays: of each lane a hash (cells with versions) and a
+ * feed. Commits, feeds read late, checkpoints in pieces, loads in pieces that are overtaken by all
+ * of these, evictions, watches and restarts come in random order, and after every step
+ *
+ *   - every loaded group shows, for every cell, the sum over lanes of what was applied;
+ *   - every cell of our lane is right in Redis, or in the board and listed as dirty;
+ *   - what changed is marked as changed, and the board's counts are those of its cells.
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core/board_private.h"
+#include "livetally/mem.h"
+
+#define LANES       3u
+#define OWN         0u
+#define MODEL_CELLS 8192u
+#define STEPS       2500u
+#define SEEDS       12u
+#define ENTRY_FACTS 3u
+#define TAKEN_MAX   40u
+#define LOADS       2u
+#define NOW_MS      INT64_C(1795305600000) /* 2026-11-22 00:00 UTC */
+#define MINUTE_KEEP (INT64_C(400) * DAY_MS)
+#define MAX_CELLS   100000u
+
+/* A cell of the model; its number is its place. */
+struct model_cell {
+    struct group_key key;
+    uint32_t cell;
+    struct metrics committed[LANES]; /* all of the lane */
+    struct metrics applied[LANES];   /* what the board has been given */
+    struct metrics hash[LANES];      /* in Redis */
+    uint64_t hash_version[LANES];    /* 0: not there */
+    struct metrics shown;            /* at the last check, if it was loaded then */
+    bool was_shown;
+};
+
+struct entry {
+    struct fact facts[ENTRY_FACTS];
+    uint32_t count;
+};
+
+struct lane {
+    struct entry *feed; /* [version - 1] */
+    uint64_t version;
+    uint64_t applied;
+    uint64_t checkpoint;
+    uint64_t trimmed; /* entries up to here are gone */
+    uint64_t running; /* version at the start of the checkpoint that runs, 0: none */
+    uint32_t at;      /* model cell it has come to */
+};
+
+struct load {
+    bool running;
+    struct group_key key;
+    uint64_t checkpoints[LANES];
+    struct board_image *images[LANES];
+    uint32_t scan_lane, scan_at;
+    uint32_t merged;
+};
+
+struct world {
+    uint64_t seed;
+    struct calendar calendar;
+    struct names *names;
+    struct names *numbers; /* model cells by their bytes */
+    struct model_cell *cells;
+    uint32_t cell_count;
+    struct lane lanes[LANES];
+    struct load loads[LOADS];
+    struct board *board;
+    struct cell_ref taken[TAKEN_MAX];
+    uint32_t taken_count;
+    uint32_t own_left; /* cells the own checkpoint that runs still has to write */
+    struct group_key watched[16];
+    uint32_t watched_count;
+    int64_t monotonic_ms;
+    uint64_t last_version;
+    uint32_t loads_finished, evicted, restarts, checkpoints;
+};
+
+static uint32_t below(struct world *world, uint32_t bound)
+{
+    world->seed ^= world->seed << 13;
+    world->seed ^= world->seed >> 7;
+    world->seed ^= world->seed << 17;
+    return (uint32_t)(world->seed >> 33) % bound;
+}
+
+/* --- the model ------------------------------------------------------------------------------ */
+
+static struct model_cell *model_cell(struct world *world, struct group_key key, uint32_t cell)
+{
+    char bytes[sizeof(key) + sizeof(cell)];
+    uint32_t number;
+
+    memcpy(bytes, &key, sizeof(key));
+    memcpy(bytes + sizeof(key), &cell, sizeof(cell));
+    number = names_intern(world->numbers, (struct slice){bytes, sizeof(bytes)});
+    assert_true(number < MODEL_CELLS);
+    if (number > world->cell_count) {
+        world->cell_count = number;
+        world->cells[number].key = key;
+        world->cells[number].cell = cell;
+    }
+    return &world->cells[number];
+}
+
+typedef void model_fn(struct model_cell *cell, uint32_t lane, const struct metrics *metrics);
+
+static void commit_cell(struct model_cell *cell, uint32_t lane, const struct metrics *metrics)
+{
+    metrics_add(&cell->committed[lane], metrics);
+}
+
+static void apply_cell(struct model_cell *cell, uint32_t lane, const struct metrics *metrics)
+{
+    metrics_add(&cell->applied[lane], metrics);
+}
+
+/* All cells of a fact, spelled out: a rollup's row that changes has to be changed here too. */
+static void each_cell(struct world *world, uint32_t lane, const struct fact *f, model_fn *visit)
+{
+    const uint16_t all = PERIOD_ALL;
+    const uint16_t day = PERIOD_DAY;
+    const uint16_t min = PERIOD_MINUTE;
+    uint32_t d = calendar_day(&world->calendar, f->time_ms);
+    uint32_t h = calendar_hour(&world->calendar, f->time_ms);
+    uint32_t m = calendar_minute(&world->calendar, f->time_ms);
+    const struct {
+        struct group_key key;
+        uint32_t cell;
+        bool there;
+    } cells[] = {
+        {{ROLLUP_TOTAL, all, 0, 0}, 1, true},
+        {{ROLLUP_TOTAL, day, d, 0}, 1, true},
+        {{ROLLUP_TOTAL, min, h, 0}, m, true},
+        {{ROLLUP_HOST, all, 0, 0}, f->host, true},
+        {{ROLLUP_HOST, day, d, 0}, f->host, true},
+        {{ROLLUP_HOST, min, h, f->host}, m, true},
+        {{ROLLUP_COUNTY, all, 0, 0}, f->county, true},
+        {{ROLLUP_COUNTY, day, d, 0}, f->county, true},
+        {{ROLLUP_COUNTY, min, h, f->county}, m, true},
+        {{ROLLUP_PRODUCT, all, 0, 0}, f->product, true},
+        {{ROLLUP_PRODUCT, day, d, 0}, f->product, true},
+        {{ROLLUP_SESSION, all, 0, 0}, f->session, f->session != 0},
+        {{ROLLUP_SESSION, day, d, 0}, f->session, f->session != 0},
+        {{ROLLUP_SESSION, min, h, f->session}, m, f->session != 0},
+        {{ROLLUP_PLATFORM, all, 0, 0}, f->platform, f->platform != 0},
+        {{ROLLUP_PLATFORM, day, d, 0}, f->platform, f->platform != 0},
+        {{ROLLUP_SESSION_PRODUCT, all, 0, f->session}, f->product, f->session != 0},
+        {{ROLLUP_COUNTY_PRODUCT, all, 0, f->county}, f->product, true},
+        {{ROLLUP_COUNTY_PRODUCT, day, d, f->county}, f->product, true},
+        {{ROLLUP_COUNTY_HOST, all, 0, f->county}, f->host, true},
+        {{ROLLUP_COUNTY_HOST, day, d, f->county}, f->host, true},
+        {{ROLLUP_HOST_PRODUCT, all, 0, f->host}, f->product, true},
+        {{ROLLUP_HOST_PRODUCT, day, d, f->host}, f->product, true},
+        {{ROLLUP_PLATFORM_COUNTY, all, 0, f->platform}, f->county, f->platform != 0},
+        {{ROLLUP_PLATFORM_COUNTY, day, d, f->platform}, f->county, f->platform != 0},
+    };
+    struct metrics metrics = fact_metrics(f);
+
+    for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++)
+        if (cells[i].there)
+            visit(model_cell(world, cells[i].key, cells[i].cell), lane, &metrics);
+}
+
+static void each_cell_of_entry(struct world *world, uint32_t lane, const struct entry *entry,
+                               model_fn *visit)
+{
+    for (uint32_t i = 0; i < entry->count; i++)
+        each_cell(world, lane, &entry->facts[i], visit);
+}
+
+static bool same_metrics(const struct metrics *a, const struct metrics *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* --- what happens --------------------------------------------------------------------------- */
+
+static struct fact some_fact(struct world *world)
+{
+    return (struct fact){
+        .kind = below(world, 4) == 0 ? FACT_REFUND : FACT_ORDER,
+        .host = 1 + below(world, 3),
+        .product = 4 + below(world, 5),
+        .session = below(world, 3) == 0 ? 0 : 9 + below(world, 2),
+        .platform = below(world, 3) == 0 ? 0 : 11 + below(world, 2),
+        .county = 422801 + below(world, 3),
+        .quantity = 1 + below(world, 9),
+        .amount = 1 + below(world, 100000),
+        .time_ms = NOW_MS + (int64_t)below(world, 5) * 7 * HOUR_MS + below(world, 3) * MINUTE_MS,
+    };
+}
+
+static void apply_next(struct world *world, uint32_t number)
+{
+    struct lane *lane = &world->lanes[number];
+    struct entry *entry = &lane->feed[lane->applied++];
+
+    board_apply(world->board, number, lane->applied, number == OWN, entry->facts, entry->count,
+                NOW_MS);
+    each_cell_of_entry(world, number, entry, apply_cell);
+}
+
+static void commit(struct world *world, uint32_t number)
+{
+    struct lane *lane = &world->lanes[number];
+    struct entry *entry = &lane->feed[lane->version++];
+
+    entry->count = below(world, ENTRY_FACTS + 1);
+    for (uint32_t i = 0; i < entry->count; i++)
+        entry->facts[i] = some_fact(world);
+    each_cell_of_entry(world, number, entry, commit_cell);
+    if (number == OWN)
+        apply_next(world, OWN);
+}
+
+static void checkpointed(struct world *world, struct lane *lane)
+{
+    lane->checkpoint = lane->running;
+    lane->running = 0;
+    world->checkpoints++;
+    if (below(world, 2))
+        lane->trimmed = lane->checkpoint < lane->applied ? lane->checkpoint : lane->applied;
+}
+
+/* Another daemon writes some of its cells, each as it is at that moment. */
+static void checkpoint_other(struct world *world, uint32_t number)
+{
+    struct lane *lane = &world->lanes[number];
+
+    if (lane->running == 0) {
+        lane->running = lane->version;
+        lane->at = 0;
+    }
+    for (uint32_t i = below(world, 300); i > 0 && lane->at < world->cell_count; i--) {
+        struct model_cell *cell = &world->cells[++lane->at];
+        cell->hash[number] = cell->committed[number];
+        cell->hash_version[number] = lane->version;
+    }
+    if (lane->at >= world->cell_count && lane->running > 0)
+        checkpointed(world, lane);
+}
+
+static void take_some(struct world *world)
+{
+    struct lane *lane = &world->lanes[OWN];
+    uint32_t room = TAKEN_MAX - world->taken_count;
+
+    if (lane->running == 0 && lane->version > 0) {
+        lane->running = lane->version;
+        world->own_left = board_dirty_count(world->board) + world->taken_count;
+    }
+    world->taken_count +=
+        board_dirty_take(world->board, world->taken + world->taken_count, below(world, room + 1));
+}
+
+static void write_taken(struct world *world)
+{
+    struct lane *lane = &world->lanes[OWN];
+
+    for (uint32_t i = 0; i < world->taken_count; i++) {
+        struct cell_ref ref = world->taken[i];
+        struct cell *cell = cell_of(ref);
+        struct model_cell *model = model_cell(world, ref.group->key, cell->key);
+        if (below(world, 12) == 0) {
+            board_dirty_return(world->board, ref);
+            lane->running = 0;
+            continue;
+        }
+        board_set_base(world->board, ref, &model->hash[OWN]);
+        assert_true(same_metrics(&cell->own, &model->committed[OWN]));
+        model->hash[OWN] = cell->own;
+        model->hash_version[OWN] = lane->version;
+        board_dirty_written(world->board, ref);
+        world->own_left -= world->own_left > 0;
+    }
+    world->taken_count = 0;
+    if (lane->running > 0 && world->own_left == 0)
+        checkpointed(world, lane);
+}
+
+/* --- loading -------------------------------------------------------------------------------- */
+
+static void load_reset(struct world *world, struct load *load)
+{
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        board_image_free(load->images[lane]);
+        load->images[lane] = board_image_new(load->key, &world->calendar);
+        load->checkpoints[lane] = world->lanes[lane].checkpoint;
+    }
+    load->scan_lane = load->scan_at = load->merged = 0;
+    board_load_begin(world->board, board_open(world->board, load->key));
+}
+
+static void load_end(struct load *load)
+{
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        board_image_free(load->images[lane]);
+        load->images[lane] = NULL;
+    }
+    load->running = false;
+}
+
+static void load_start(struct world *world, struct load *load, struct group_key key)
+{
+    struct group *group = board_open(world->board, key);
+
+    if (group->state == GROUP_LOADING || (group->state == GROUP_LOADED && below(world, 10)))
+        return;
+    load->running = true;
+    load->key = key;
+    load_reset(world, load);
+}
+
+static void scan_cell(struct world *world, struct load *load, uint32_t lane, uint32_t number)
+{
+    struct model_cell *model = &world->cells[number];
+    struct buffer field = BUFFER_INIT;
+    struct buffer value = BUFFER_INIT;
+
+    if (!group_key_equal(model->key, load->key) || model->hash_version[lane] == 0)
+        return;
+    cell_field_write(&field, world->names, model->key, model->cell);
+    cell_value_write(&value, &model->hash[lane], model->hash_version[lane]);
+    assert_int_equal(board_image_cell(load->images[lane], world->names, buffer_slice(&field),
+                                      buffer_slice(&value)),
+                     0);
+    buffer_done(&field);
+    buffer_done(&value);
+}
+
+static void merge_lane(struct world *world, struct load *load)
+{
+    uint32_t number = load->merged;
+    struct lane *lane = &world->lanes[number];
+    struct group *group = board_find(world->board, load->key);
+    uint64_t version = load->checkpoints[number];
+
+    if (lane->trimmed > version) {
+        board_load_abort(world->board, group);
+        load_reset(world, load);
+        return;
+    }
+    for (; version < lane->version; version++)
+        for (uint32_t i = 0; i < lane->feed[version].count; i++)
+            board_image_fact(load->images[number], version + 1, &lane->feed[version].facts[i]);
+    assert_int_equal(
+        board_load_merge(world->board, group, number, number == OWN, version, load->images[number]),
+        0);
+    load->merged++;
+}
+
+static void load_some(struct world *world, struct load *load)
+{
+    struct group *group = board_find(world->board, load->key);
+
+    assert_non_null(group);
+    assert_int_equal(group->state, GROUP_LOADING);
+    if (below(world, 30) == 0) {
+        board_load_abort(world->board, group);
+        load_end(load);
+        return;
+    }
+    if (load->scan_lane < LANES) {
+        for (uint32_t i = 400; i > 0 && load->scan_at < world->cell_count; i--)
+            scan_cell(world, load, load->scan_lane, ++load->scan_at);
+        if (load->scan_at > 0)
+            scan_cell(world, load, load->scan_lane, 1 + below(world, load->scan_at));
+        if (load->scan_at >= world->cell_count) {
+            load->scan_lane++;
+            load->scan_at = 0;
+        }
+        return;
+    }
+    if (load->merged < LANES) {
+        if (world->lanes[load->merged].version == 0)
+            load->merged++;
+        else
+            merge_lane(world, load);
+        return;
+    }
+    /* A lane may have come up since: it has to be merged, and the load says so. */
+    for (uint32_t lane = 0; lane < LANES; lane++)
+        if (world->lanes[lane].applied > 0 && group->included[lane] == NOT_MERGED) {
+            assert_false(board_load_finish(world->board, group));
+            board_load_abort(world->board, group);
+            load_reset(world, load);
+            return;
+        }
+    assert_true(board_load_finish(world->board, group));
+    world->loads_finished++;
+    load_end(load);
+}
+
+static struct group_key some_key(struct world *world)
+{
+    static const struct group_key never = {ROLLUP_HOST_PRODUCT, PERIOD_ALL, 0, 13};
+
+    if (world->cell_count == 0 || below(world, 40) == 0)
+        return never;
+    return world->cells[1 + below(world, world->cell_count)].key;
+}
+
+static void toggle_watch(struct world *world)
+{
+    if (world->watched_count == 16 || (world->watched_count > 0 && below(world, 2))) {
+        uint32_t place = below(world, world->watched_count);
+        board_unwatch(world->board, world->watched[place]);
+        world->watched[place] = world->watched[--world->watched_count];
+    } else {
+        world->watched[world->watched_count] = some_key(world);
+        board_watch(world->board, world->watched[world->watched_count++]);
+    }
+}
+
+static void board_start(struct world *world)
+{
+    const struct board_options options = {
+        .calendar = world->calendar, .max_cells = MAX_CELLS, .minute_keep_ms = MINUTE_KEEP};
+    world->board = board_new(&options);
+    board_set_now(world->board, world->monotonic_ms);
+}
+
+/* Our daemon is killed. What its checkpoints don't have yet comes back from its feed. */
+static void restart(struct world *world)
+{
+    struct lane *own = &world->lanes[OWN];
+    uint64_t version = board_version(world->board);
+
+    for (uint32_t i = 0; i < LOADS; i++)
+        if (world->loads[i].running)
+            load_end(&world->loads[i]);
+    board_free(world->board);
+    board_start(world);
+    board_continue_version(world->board, version);
+    world->taken_count = world->watched_count = 0;
+    own->running = 0;
+    world->restarts++;
+    for (uint32_t lane = 0; lane < LANES; lane++)
+        while (world->lanes[lane].applied < world->lanes[lane].version)
+            each_cell_of_entry(world, lane, &world->lanes[lane].feed[world->lanes[lane].applied++],
+                               apply_cell);
+    for (uint32_t number = 1; number <= world->cell_count; number++) {
+        struct model_cell *cell = &world->cells[number];
+        struct group *group = board_find(world->board, cell->key);
+        if (same_metrics(&cell->hash[OWN], &cell->committed[OWN]) ||
+            (group != NULL && group->state == GROUP_LOADED))
+            continue;
+        load_start(world, &world->loads[0], cell->key);
+        while (world->loads[0].running)
+            load_some(world, &world->loads[0]);
+        number = 0; /* it may have been aborted */
+    }
+}
+
+/* --- checks --------------------------------------------------------------------------------- */
+
+static void check_shown(struct world *world, struct model_cell *model, const struct group *group)
+{
+    struct metrics sum = {{0}};
+    struct metrics got = group_get(group, model->cell);
+    const struct cell *cell = group_cell(group, model->cell);
+
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        uint64_t included = group->included != NULL ? group->included[lane] : 0;
+        bool ahead = included > world->lanes[lane].applied;
+        /* Loaded up to a version that is neither: the model has no figure for that moment. */
+        if (ahead && included < world->lanes[lane].version) {
+            model->was_shown = false;
+            return;
+        }
+        metrics_add(&sum, ahead ? &model->committed[lane] : &model->applied[lane]);
+    }
+    if (!same_metrics(&sum, &got))
+        fail_msg("cell %" PRIu32 " of rollup %u, period %u: gross %" PRId64 " instead of %" PRId64,
+                 model->cell, model->key.rollup, model->key.period, got.v[METRIC_GROSS],
+                 sum.v[METRIC_GROSS]);
+    if (model->was_shown && !same_metrics(&model->shown, &got)) {
+        assert_true(cell->changed > world->last_version);
+        assert_true(group->changed >= cell->changed);
+    }
+    model->shown = got;
+    model->was_shown = true;
+}
+
+static bool is_taken(const struct world *world, const struct group *group, const struct cell *cell)
+{
+    for (uint32_t i = 0; i < world->taken_count; i++)
+        if (world->taken[i].group == group && cell_of(world->taken[i]) == cell)
+            return true;
+    return false;
+}
+
+static void check_own(const struct world *world, const struct model_cell *model,
+                      const struct group *group)
+{
+    const struct cell *cell = group != NULL ? group_cell(group, model->cell) : NULL;
+    struct metrics own = model->hash[OWN];
+
+    if (cell != NULL && (cell->flags & CELL_BASE))
+        own = cell->own;
+    else if (cell != NULL)
+        metrics_add(&own, &cell->own);
+    assert_true(same_metrics(&own, &model->committed[OWN]));
+    if (cell == NULL || (!(cell->flags & CELL_DIRTY) && !is_taken(world, group, cell)))
+        assert_true(same_metrics(&model->hash[OWN], &model->committed[OWN]));
+}
+
+struct counts {
+    uint32_t groups, cells, dirty, taken, held;
+};
+
+static void count_group(void *context, struct group *group)
+{
+    struct counts *counts = context;
+    uint32_t dirty = 0;
+
+    for (uint32_t i = 0; i < group->cell_count; i++) {
+        dirty += (group->cells[i].flags & CELL_DIRTY) != 0;
+        assert_ptr_equal(group_cell(group, group->cells[i].key), &group->cells[i]);
+    }
+    assert_int_equal(group->index.used, group->cell_count);
+    assert_int_equal(dirty, group->dirty_count);
+    counts->groups++;
+    counts->cells += group->cell_count;
+    counts->dirty += dirty;
+    counts->taken += group->taken_count;
+    counts->held += group->watchers > 0 ? group->cell_count : dirty + group->taken_count;
+}
+
+static void check(struct world *world)
+{
+    struct counts counts = {0};
+
+    for (uint32_t number = 1; number <= world->cell_count; number++) {
+        struct model_cell *model = &world->cells[number];
+        struct group *group = board_find(world->board, model->key);
+        check_own(world, model, group);
+        if (group != NULL && group->state == GROUP_LOADED)
+            check_shown(world, model, group);
+        else
+            model->was_shown = false;
+    }
+    board_each(world->board, count_group, &counts);
+    assert_int_equal(counts.groups, board_group_count(world->board));
+    assert_int_equal(counts.cells, board_cell_count(world->board));
+    assert_int_equal(counts.dirty, board_dirty_count(world->board));
+    assert_int_equal(counts.taken, world->taken_count);
+    assert_int_equal(counts.held, world->board->held_cells);
+    for (uint32_t i = 0; i < world->watched_count; i++)
+        assert_non_null(board_find(world->board, world->watched[i]));
+    assert_true(board_version(world->board) >= world->last_version);
+    world->last_version = board_version(world->board);
+}
+
+static void step(struct world *world)
+{
+    uint32_t dice = below(world, 1000);
+    uint32_t other = 1 + below(world, LANES - 1);
+    struct load *load = &world->loads[below(world, LOADS)];
+
+    world->monotonic_ms += below(world, 50);
+    board_set_now(world->board, world->monotonic_ms);
+    if (dice < 150)
+        commit(world, OWN);
+    else if (dice < 300)
+        commit(world, other);
+    else if (dice < 450 && world->lanes[other].applied < world->lanes[other].version)
+        apply_next(world, other);
+    else if (dice < 530)
+        checkpoint_other(world, other);
+    else if (dice < 650)
+        take_some(world);
+    else if (dice < 700)
+        write_taken(world);
+    else if (dice < 890 && load->running)
+        load_some(world, load);
+    else if (dice < 890)
+        load_start(world, load, some_key(world));
+    else if (dice < 930)
+        toggle_watch(world);
+    else if (dice < 997)
+        world->evicted +=
+            board_evict(world->board, world->monotonic_ms - (int64_t)below(world, 4000));
+    else
+        restart(world);
+}
+
+static void run_world(uint64_t seed)
+{
+    static const char *const ids[] = {"h1", "h2", "h3", "p1", "p2", "p3",    "p4",
+                                      "p5", "s1", "s2", "f1", "f2", "nobody"};
+    struct world *world = mem_zalloc(sizeof(*world));
+
+    world->seed = seed;
+    world->calendar.offset_minutes = 480;
+    world->names = names_new();
+    world->numbers = names_new();
+    world->cells = mem_zalloc(MODEL_CELLS * sizeof(*world->cells));
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+        names_intern(world->names, slice_of(ids[i]));
+    for (uint32_t lane = 0; lane < LANES; lane++)
+        world->lanes[lane].feed = mem_zalloc(STEPS * sizeof(struct entry));
+    board_start(world);
+    for (uint32_t i = 0; i < STEPS; i++) {
+        step(world);
+        check(world);
+    }
+    assert_true(world->loads_finished > 10);
+    assert_true(world->evicted > 10);
+    assert_true(world->restarts > 0);
+    assert_true(world->checkpoints > 3);
+    for (uint32_t i = 0; i < LOADS; i++)
+        load_end(&world->loads[i]);
+    for (uint32_t lane = 0; lane < LANES; lane++)
+        free(world->lanes[lane].feed);
+    board_free(world->board);
+    free(world->cells);
+    names_free(world->names);
+    names_free(world->numbers);
+    free(world);
+}
+
+static void totals_are_right_whatever_happens(void **state)
+{
+    (void)state;
+    for (uint64_t i = 1; i <= SEEDS; i++) {
+        print_message("seed %" PRIu64 "\n", i);
+        run_world(i * UINT64_C(0x9e3779b97f4a7c15));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(totals_are_right_whatever_happens),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
