@@ -1,0 +1,70 @@
+/*
+ * See feed.h.
+ */
+#include "feed.h"
+
+#include <stdio.h>
+
+#include "resp.h"
+
+void feed_send(struct partition *partition, uint32_t lane, uint64_t from_version, uint32_t count,
+               redis_reply_fn *done, void *context)
+{
+    struct buffer *command = &partition->command;
+    char key[KEY_MAX_BYTES];
+    key_lane(&partition->keys, lane, "feed", key);
+    buffer_reset(command);
+    resp_start(command, 6);
+    resp_text(command, "XRANGE");
+    resp_text(command, key);
+    resp_uint(command, from_version);
+    resp_text(command, "+");
+    resp_text(command, "COUNT");
+    resp_uint(command, count);
+    partition_send(partition, done, context);
+}
+
+bool reply_feed_entry(const redisReply *reply, uint64_t *ret_version, struct slice *ret_bytes)
+{
+    if (!reply_is_array(reply, 2) || !reply_is_array(reply->element[1], 2))
+        return false;
+    struct slice id = reply_slice(reply->element[0]);
+    *ret_bytes = reply_slice(reply->element[1]->element[1]);
+    if (!ret_bytes->data || id.size < 3 || id.size > 22 || memcmp(id.data + id.size - 2, "-0", 2))
+        return false;
+    uint64_t version = 0;
+    for (size_t i = 0; i < id.size - 2; i++) {
+        if (id.data[i] < '0' || id.data[i] > '9')
+            return false;
+        version = version * 10 + (uint64_t)(id.data[i] - '0');
+    }
+    *ret_version = version;
+    return true;
+}
+
+static bool group_of(const struct fact *fact, const struct calendar *calendar, uint32_t rollup,
+                     enum period period, struct group_key *ret_key)
+{
+    const struct rollup_row *row = &rollup_rows[rollup];
+    uint32_t first = fact_dimension(fact, row->first), second = fact_dimension(fact, row->second);
+    if (!(row->periods >> period & 1) || (row->first && !first) || (row->second && !second))
+        return false;
+    uint32_t when = period == PERIOD_ALL   ? 0
+                    : period == PERIOD_DAY ? calendar_day(calendar, fact->time_ms)
+                                           : calendar_hour(calendar, fact->time_ms);
+    *ret_key = (struct group_key){.rollup = (uint16_t)rollup,
+                                  .period = (uint16_t)period,
+                                  .when = when,
+                                  .first = period == PERIOD_MINUTE ? second : first};
+    return true;
+}
+
+uint32_t fact_groups(const struct fact *fact, const struct calendar *calendar,
+                     struct group_key keys[FACT_GROUPS_MAX])
+{
+    uint32_t count = 0;
+    for (uint32_t rollup = 0; rollup < ROLLUP_COUNT; rollup++)
+        for (uint32_t period = 0; period < PERIOD_COUNT; period++)
+            count += group_of(fact, calendar, rollup, (enum period)period, &keys[count]);
+    return count;
+}

@@ -1,0 +1,20 @@
+/*
+ * Feeds as Redis Streams: asking for entries, and taking an answer apart.
+ */
+#ifndef LIVETALLY_STORE_FEED_H
+#define LIVETALLY_STORE_FEED_H
+
+#include "partition_private.h"
+
+/* XRANGE of a lane's feed from a version on, at most `count` entries. */
+void feed_send(struct partition *partition, uint32_t lane, uint64_t from_version, uint32_t count,
+               redis_reply_fn *done, void *context);
+/* One stream entry: [ "<version>-0", [ "e", bytes ] ]. */
+bool reply_feed_entry(const redisReply *reply, uint64_t *ret_version, struct slice *ret_bytes);
+
+/* The groups a fact counts in, by the table of rollups. Minutes always included, however old. */
+#define FACT_GROUPS_MAX (ROLLUP_COUNT * PERIOD_COUNT)
+uint32_t fact_groups(const struct fact *fact, const struct calendar *calendar,
+                     struct group_key keys[FACT_GROUPS_MAX]);
+
+#endif

@@ -1,0 +1,286 @@
+/*
+ * Following the data set: the feeds of other lanes every few ms, and once a second whether it is
+ * still the one we know (epoch, generation, lanes and their versions). What does not fit together
+ * means reading everything anew.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "feed.h"
+#include "partition_private.h"
+#include "resp.h"
+
+#define HEALTH_MS 1000
+#define POLL_ENTRIES 128
+#define BEHIND_MAX 2 /* health checks in a row that a lane is ahead with nothing to read */
+
+void follow_note_version(struct partition *partition, uint32_t lane, uint64_t version)
+{
+    struct lane *known = &partition->lanes[lane];
+    if (version > known->version)
+        known->version = version;
+}
+
+/* --- feeds -------------------------------------------------------------------------------- */
+
+static bool is_followed(const struct partition *partition, uint32_t lane)
+{
+    return partition->lanes[lane].exists && lane != partition->fence.lane;
+}
+
+static bool lane_of_key(struct slice key, uint32_t *ret_lane)
+{
+    /* …lane:<n>:feed */
+    static const char tail[] = ":feed";
+    size_t end = key.size < sizeof tail - 1 ? 0 : key.size - (sizeof tail - 1), start = end;
+    while (start && key.data[start - 1] >= '0' && key.data[start - 1] <= '9')
+        start--;
+    uint32_t lane = 0;
+    for (size_t i = start; i < end && i < start + 2; i++)
+        lane = lane * 10 + (uint32_t)(key.data[i] - '0');
+    *ret_lane = lane;
+    return start < end && end - start <= 2 && lane < LANE_COUNT;
+}
+
+static void apply_entry(struct partition *partition, uint32_t lane, uint64_t version)
+{
+    const struct feed_entry *entry = &partition->reader.entry;
+    struct view *view = &partition->view;
+    for (uint32_t i = 0; i < entry->catalog_count; i++)
+        (void)catalog_put(view->catalog, (enum catalog_kind)entry->catalog[i].kind,
+                          entry->catalog[i].id, entry->catalog[i].json);
+    for (uint32_t i = 0; i < entry->fact_count; i++)
+        for (int d = DIMENSION_HOST; d < DIMENSION_COUNT; d++) {
+            uint32_t value = fact_dimension(&entry->facts[i], (enum dimension)d);
+            if (value)
+                census_mark(partition->census, (enum dimension)d, value);
+        }
+    board_apply(view->board, lane, version, false, entry->facts, entry->fact_count,
+                clock_wall_ms(partition->clock));
+    if (entry->catalog_count)
+        board_touch(view->board);
+    ticker_push(view->ticker, entry->facts, entry->fact_count);
+    partition->lanes[lane].cursor = version;
+    partition->lanes[lane].behind = 0;
+    follow_note_version(partition, lane, version);
+    partition->stats->feed_entries++;
+}
+
+/* One stream of an XREAD answer. False: it can't be followed on. */
+static bool apply_stream(struct partition *partition, const redisReply *stream)
+{
+    uint32_t lane;
+    if (!reply_is_array(stream, 2) || !lane_of_key(reply_slice(stream->element[0]), &lane) ||
+        stream->element[1]->type != REDIS_REPLY_ARRAY)
+        return false;
+    const redisReply *entries = stream->element[1];
+    for (size_t i = 0; i < entries->elements; i++) {
+        uint64_t version;
+        struct slice bytes;
+        if (!reply_feed_entry(entries->element[i], &version, &bytes) ||
+            version != partition->lanes[lane].cursor + 1 ||
+            feed_reader_decode(&partition->reader, partition->view.names, bytes) != 0)
+            return false;
+        apply_entry(partition, lane, version);
+    }
+    return true;
+}
+
+static void polled(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    if (!reply)
+        return;
+    partition->poll_pending = false;
+    if (partition->phase != PHASE_LIVE)
+        return;
+    if (reply->type == REDIS_REPLY_NIL) {
+        partition->last_heard_ms = partition_now_ms(partition);
+        return;
+    }
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        partition_resync(partition, "unexpected answer to XREAD");
+        return;
+    }
+    for (size_t i = 0; i < reply->elements; i++)
+        if (!apply_stream(partition, reply->element[i])) {
+            partition_resync(partition, "the feed of another lane has a gap: reading it anew");
+            return;
+        }
+    partition->last_heard_ms = partition_now_ms(partition);
+    partition_view_changed(partition);
+    follow_poll(partition); /* there may be more */
+}
+
+void follow_poll(struct partition *partition)
+{
+    struct buffer *command = &partition->command;
+    char key[KEY_MAX_BYTES];
+    uint32_t count = 0;
+    if (partition->phase != PHASE_LIVE || partition->poll_pending)
+        return;
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        count += is_followed(partition, lane);
+    if (!count)
+        return;
+    buffer_reset(command);
+    resp_start(command, 4 + 2 * (size_t)count);
+    resp_text(command, "XREAD");
+    resp_text(command, "COUNT");
+    resp_uint(command, POLL_ENTRIES);
+    resp_text(command, "STREAMS");
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        if (is_followed(partition, lane)) {
+            key_lane(&partition->keys, lane, "feed", key);
+            resp_text(command, key);
+        }
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        if (is_followed(partition, lane)) {
+            snprintf(key, sizeof key, "%" PRIu64 "-0", partition->lanes[lane].cursor);
+            resp_text(command, key);
+        }
+    partition->poll_pending = partition_send(partition, polled, partition);
+}
+
+/* --- health ------------------------------------------------------------------------------- */
+
+/* NULL, or why everything has to be read anew. */
+static const char *look_at_lane(struct partition *partition, uint32_t lane, uint64_t version)
+{
+    struct lane *known = &partition->lanes[lane];
+    if (version < known->version)
+        return "a lane's version went back: redis lost writes";
+    known->exists = true;
+    known->version = version;
+    partition->stats->lanes++;
+    if (lane == partition->fence.lane)
+        return version == partition->fence.version || partition->pipeline.in_flight
+                   ? NULL
+                   : "somebody else has written to our lane";
+    known->behind = version > known->cursor ? known->behind + 1 : 0;
+    return known->behind > BEHIND_MAX ? "a lane is ahead of its feed: it was trimmed" : NULL;
+}
+
+static void health_read(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    uint64_t generation = 0, version;
+    if (!reply)
+        return;
+    partition->health_pending = false;
+    if (partition->phase != PHASE_LIVE)
+        return;
+    if (!reply_is_array(reply, 1 + LANE_COUNT) || !reply_uint(reply->element[0], &generation)) {
+        partition_resync(partition, "the data set is gone, or unreadable");
+        return;
+    }
+    if (generation != partition->fence.generation && partition->pipeline.state == PIPELINE_IDLE) {
+        partition->fence.generation = generation;
+        ledger_clear(partition->ledger);
+    }
+    partition->stats->lanes = 0;
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        bool exists = reply_uint(reply->element[1 + lane], &version);
+        const char *problem = exists ? look_at_lane(partition, lane, version)
+                              : partition->lanes[lane].exists ? "a lane is gone: redis lost writes"
+                                                              : NULL;
+        if (problem) {
+            partition_resync(partition, problem);
+            return;
+        }
+    }
+    partition->last_heard_ms = partition_now_ms(partition);
+}
+
+static void epoch_read(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    if (!reply || partition->phase != PHASE_LIVE)
+        return;
+    if (!reply_is_text(reply, partition->fence.epoch))
+        partition_resync(partition, "the data set's epoch changed");
+}
+
+void follow_health(struct partition *partition)
+{
+    int64_t now_ms = partition_now_ms(partition);
+    char key[KEY_MAX_BYTES];
+    if (partition->health_pending || now_ms < partition->next_health_ms)
+        return;
+    partition->next_health_ms = now_ms + HEALTH_MS;
+    key_meta(&partition->keys, key);
+    redis_link_command(partition->link, epoch_read, partition, "HGET %s epoch", key);
+    buffer_reset(&partition->command);
+    resp_start(&partition->command, 2 + LANE_COUNT);
+    resp_text(&partition->command, "MGET");
+    key_generation(&partition->keys, key);
+    resp_text(&partition->command, key);
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        key_lane(&partition->keys, lane, "ver", key);
+        resp_text(&partition->command, key);
+    }
+    partition->health_pending = partition_send(partition, health_read, partition);
+}
+
+/* --- lease and generation ----------------------------------------------------------------- */
+
+static void renewed(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    if (!reply)
+        return;
+    partition->renew_pending = false;
+    if (partition->phase == PHASE_LIVE && !partition->releasing &&
+        (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1))
+        partition_resync(partition, reply->type == REDIS_REPLY_ERROR
+                                        ? reply->str
+                                        : "our lease of the lane has run out");
+}
+
+void follow_renew(struct partition *partition)
+{
+    int64_t now_ms = partition_now_ms(partition);
+    char key[KEY_MAX_BYTES];
+    if (partition->renew_pending || partition->releasing || now_ms < partition->next_renew_ms)
+        return;
+    partition->next_renew_ms = now_ms + partition->options.lease_ms / 3;
+    key_lane(&partition->keys, partition->fence.lane, "owner", key);
+    partition->renew_pending = redis_link_command(
+        partition->link, renewed, partition, "EVALSHA %s 1 %s %s %d",
+        partition->script_sha[SCRIPT_RENEW], key, partition->fence.owner,
+        (int)partition->options.lease_ms);
+}
+
+static void advanced(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    if (!reply)
+        return;
+    partition->generation_pending = false;
+    if (reply->type == REDIS_REPLY_ERROR)
+        partition_resync(partition, reply->str);
+    else
+        partition->next_health_ms = 0; /* which reads what the generation is now */
+}
+
+/* The ledger's generation is the receive time divided by its span; whoever notices first moves it.
+ * Commits of the old one are then fenced off, and judged again with what the new one can see. */
+void follow_generation(struct partition *partition)
+{
+    uint64_t now = (uint64_t)(clock_wall_ms(partition->clock) / partition->options.generation_ms);
+    uint64_t current = partition->fence.generation;
+    char generation[KEY_MAX_BYTES], meta[KEY_MAX_BYTES], old[3][KEY_MAX_BYTES];
+    if (now <= current || partition->generation_pending ||
+        partition->pipeline.state != PIPELINE_IDLE)
+        return;
+    key_generation(&partition->keys, generation);
+    key_meta(&partition->keys, meta);
+    key_orders(&partition->keys, current - 1, old[0]); /* two are live: this one, and the one before */
+    key_orders(&partition->keys, current - 2, old[1]);
+    key_orders(&partition->keys, now - current > 1 ? current : current - 3, old[2]);
+    partition->generation_pending = redis_link_command(
+        partition->link, advanced, partition, "EVALSHA %s 5 %s %s %s %s %s generation %llu %llu",
+        partition->script_sha[SCRIPT_ADVANCE], generation, meta, old[0], old[1], old[2],
+        (unsigned long long)current, (unsigned long long)now);
+}

@@ -1,0 +1,363 @@
+/*
+ * Reading groups from Redis: the sum over lanes, exact at a known version of each lane, without
+ * stopping anybody who writes.
+ *
+ *   1. versions and checkpoint versions of all lanes
+ *   2. every hash (group × lane that exists) by HSCAN, many at a time. Cells carry the version they
+ *      count up to, so it doesn't matter that a checkpoint may be writing them meanwhile.
+ *   3. lane by lane, the feed after the checkpoint version of step 1, added to cells of lower
+ *      versions. When a lane's feed is read to its end, its images are merged into the groups: what
+ *      is read on this one connection is never older than what was applied from it.
+ *
+ * If a feed was trimmed past where we began, or a lane appeared meanwhile, it begins again.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "feed.h"
+#include "livetally/mem.h"
+#include "partition_private.h"
+#include "resp.h"
+
+#define SCANS_IN_FLIGHT 64
+#define SCAN_COUNT 1000
+#define FEED_ENTRIES 64
+#define ATTEMPTS_MAX 5
+
+struct item {
+    struct group_key key;
+    struct group *group;
+    struct board_image *images[LANE_COUNT]; /* NULL: the lane doesn't exist */
+    UT_hash_handle hh;
+};
+
+struct scan {
+    struct loader *loader;
+    uint32_t item;
+    uint32_t lane;
+};
+
+struct loader {
+    struct partition *partition;
+    struct board *board;
+    loader_done_fn *done;
+    struct item *items; /* also hashed by key */
+    struct item *by_key;
+    uint32_t item_count;
+    uint32_t lanes; /* bit set of those that exist */
+    struct scan *scans;
+    uint32_t scan_count, scan_next, scans_open;
+    uint32_t feed_lane; /* being read */
+    uint64_t feed_version; /* read up to there */
+    uint32_t attempts;
+};
+
+static void begin(struct loader *loader);
+static void next_feed(struct loader *loader);
+
+static void drop_images(struct loader *loader)
+{
+    for (uint32_t i = 0; i < loader->item_count; i++)
+        for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+            board_image_free(loader->items[i].images[lane]);
+            loader->items[i].images[lane] = NULL;
+        }
+    free(loader->scans);
+    loader->scans = NULL;
+}
+
+static void loader_free(struct loader *loader)
+{
+    drop_images(loader);
+    HASH_CLEAR(hh, loader->by_key);
+    free(loader->items);
+    free(loader);
+}
+
+void loader_abort(struct partition *partition)
+{
+    struct loader *loader = partition->loader;
+    if (!loader)
+        return;
+    for (uint32_t i = 0; i < loader->item_count; i++)
+        board_load_abort(loader->board, loader->items[i].group);
+    partition->loader = NULL;
+    loader_free(loader);
+}
+
+void loader_start(struct partition *partition, struct board *board, const struct group_key *keys,
+                  uint32_t count, loader_done_fn *done)
+{
+    assert(!partition->loader);
+    struct loader *loader = mem_zalloc(sizeof *loader);
+    *loader = (struct loader){.partition = partition, .board = board, .done = done};
+    loader->items = mem_zalloc((count ? count : 1) * sizeof *loader->items);
+    for (uint32_t i = 0; i < count; i++) {
+        struct item *item = &loader->items[loader->item_count], *same;
+        item->key = keys[i];
+        HASH_FIND(hh, loader->by_key, &item->key, sizeof item->key, same);
+        if (same)
+            continue;
+        item->group = board_open(board, item->key);
+        if (item->group->state != GROUP_COLD)
+            continue;
+        HASH_ADD(hh, loader->by_key, key, sizeof item->key, item);
+        board_load_begin(board, item->group);
+        loader->item_count++;
+    }
+    partition->loader = loader;
+    begin(loader);
+}
+
+static void begin_again(struct loader *loader)
+{
+    if (++loader->attempts == ATTEMPTS_MAX) {
+        partition_resync(loader->partition, "a lane's feed is trimmed faster than it can be read");
+        return;
+    }
+    drop_images(loader);
+    for (uint32_t i = 0; i < loader->item_count; i++) {
+        board_load_abort(loader->board, loader->items[i].group);
+        board_load_begin(loader->board, loader->items[i].group);
+    }
+    begin(loader);
+}
+
+/* --- 3. feeds ----------------------------------------------------------------------------- */
+
+static void finish(struct loader *loader)
+{
+    struct partition *partition = loader->partition;
+    for (uint32_t i = 0; i < loader->item_count; i++)
+        if (!board_load_finish(loader->board, loader->items[i].group)) {
+            begin_again(loader); /* a lane appeared meanwhile */
+            return;
+        }
+    partition->loader = NULL;
+    loader_done_fn *done = loader->done;
+    loader_free(loader);
+    done(partition);
+}
+
+/* False: more of this lane was applied than was read, which one connection rules out. */
+static bool merge_lane(struct loader *loader)
+{
+    struct partition *partition = loader->partition;
+    uint32_t lane = loader->feed_lane;
+    bool own = lane == partition->fence.lane;
+    for (uint32_t i = 0; i < loader->item_count; i++) {
+        struct item *item = &loader->items[i];
+        if (board_load_merge(loader->board, item->group, lane, own, loader->feed_version,
+                             item->images[lane]) != 0)
+            return false;
+        board_image_free(item->images[lane]);
+        item->images[lane] = NULL;
+    }
+    follow_note_version(partition, lane, loader->feed_version);
+    if (partition->phase == PHASE_SYNC)
+        partition->lanes[lane].cursor = loader->feed_version;
+    return true;
+}
+
+static void image_fact(struct loader *loader, struct group_key key, uint64_t version,
+                       const struct fact *fact)
+{
+    struct item *item;
+    HASH_FIND(hh, loader->by_key, &key, sizeof key, item);
+    if (item)
+        board_image_fact(item->images[loader->feed_lane], version, fact);
+}
+
+static void image_facts(struct loader *loader, uint64_t version, const struct fact *facts,
+                        uint32_t count)
+{
+    struct group_key keys[FACT_GROUPS_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t groups = fact_groups(&facts[i], &loader->partition->options.calendar, keys);
+        for (uint32_t g = 0; g < groups; g++)
+            image_fact(loader, keys[g], version, &facts[i]);
+    }
+}
+
+static void feed_read(void *context, const redisReply *reply)
+{
+    struct loader *loader = context;
+    if (!reply)
+        return;
+    struct partition *partition = loader->partition;
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        partition_resync(partition, "unexpected answer to XRANGE");
+        return;
+    }
+    for (size_t i = 0; i < reply->elements; i++) {
+        uint64_t version;
+        struct slice bytes;
+        if (!reply_feed_entry(reply->element[i], &version, &bytes) ||
+            feed_reader_decode(&partition->reader, partition->view.names, bytes) != 0) {
+            partition_resync(partition, "a feed entry is unreadable");
+            return;
+        }
+        if (version != loader->feed_version + 1) {
+            begin_again(loader);
+            return;
+        }
+        loader->feed_version = version;
+        image_facts(loader, version, partition->reader.facts, partition->reader.entry.fact_count);
+    }
+    if (reply->elements == FEED_ENTRIES) {
+        feed_send(partition, loader->feed_lane, loader->feed_version + 1, FEED_ENTRIES, feed_read,
+                  loader);
+        return;
+    }
+    if (loader->feed_version < partition->lanes[loader->feed_lane].version) {
+        begin_again(loader); /* it ended before a version that we know of: trimmed */
+        return;
+    }
+    if (!merge_lane(loader)) {
+        begin_again(loader);
+        return;
+    }
+    loader->feed_lane++;
+    next_feed(loader);
+}
+
+static void next_feed(struct loader *loader)
+{
+    struct partition *partition = loader->partition;
+    while (loader->feed_lane < LANE_COUNT && !(loader->lanes >> loader->feed_lane & 1))
+        loader->feed_lane++;
+    if (loader->feed_lane == LANE_COUNT) {
+        finish(loader);
+        return;
+    }
+    loader->feed_version = partition->lanes[loader->feed_lane].checkpoint;
+    feed_send(partition, loader->feed_lane, loader->feed_version + 1, FEED_ENTRIES, feed_read,
+              loader);
+}
+
+/* --- 2. hashes ---------------------------------------------------------------------------- */
+
+static void scan_some(struct loader *loader);
+
+static void scan_send(struct scan *scan, uint64_t cursor);
+
+static void scanned(void *context, const redisReply *reply)
+{
+    struct scan *scan = context;
+    if (!reply)
+        return;
+    struct loader *loader = scan->loader;
+    struct partition *partition = loader->partition;
+    uint64_t cursor;
+    if (!reply_is_array(reply, 2) || !reply_is_array(reply->element[1], 0) ||
+        !reply_uint(reply->element[0], &cursor)) {
+        partition_resync(partition, "unexpected answer to HSCAN");
+        return;
+    }
+    const redisReply *cells = reply->element[1];
+    for (size_t i = 0; i + 1 < cells->elements; i += 2)
+        if (board_image_cell(loader->items[scan->item].images[scan->lane], partition->view.names,
+                             reply_slice(cells->element[i]),
+                             reply_slice(cells->element[i + 1])) != 0) {
+            partition_resync(partition, "a cell is unreadable");
+            return;
+        }
+    if (cursor) {
+        scan_send(scan, cursor);
+        return;
+    }
+    loader->scans_open--;
+    scan_some(loader);
+}
+
+static void scan_send(struct scan *scan, uint64_t cursor)
+{
+    struct loader *loader = scan->loader;
+    struct partition *partition = loader->partition;
+    struct buffer key = BUFFER_INIT;
+    key_group(&partition->keys, scan->lane, partition->view.names, loader->items[scan->item].key,
+              &key);
+    buffer_reset(&partition->command);
+    resp_start(&partition->command, 5);
+    resp_text(&partition->command, "HSCAN");
+    resp_slice(&partition->command, buffer_slice(&key));
+    resp_uint(&partition->command, cursor);
+    resp_text(&partition->command, "COUNT");
+    resp_uint(&partition->command, SCAN_COUNT);
+    buffer_done(&key);
+    partition_send(partition, scanned, scan);
+}
+
+static void scan_some(struct loader *loader)
+{
+    while (loader->scans_open < SCANS_IN_FLIGHT && loader->scan_next < loader->scan_count) {
+        loader->scans_open++;
+        scan_send(&loader->scans[loader->scan_next++], 0);
+    }
+    if (!loader->scans_open) {
+        loader->feed_lane = 0;
+        next_feed(loader);
+    }
+}
+
+/* --- 1. versions -------------------------------------------------------------------------- */
+
+static void plan_scans(struct loader *loader)
+{
+    const struct calendar *calendar = &loader->partition->options.calendar;
+    loader->scan_count = loader->scan_next = loader->scans_open = 0;
+    loader->scans = mem_resize(NULL, (size_t)loader->item_count * LANE_COUNT + 1,
+                               sizeof *loader->scans);
+    for (uint32_t i = 0; i < loader->item_count; i++)
+        for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+            if (!(loader->lanes >> lane & 1))
+                continue;
+            loader->items[i].images[lane] = board_image_new(loader->items[i].key, calendar);
+            loader->scans[loader->scan_count++] = (struct scan){loader, i, lane};
+        }
+}
+
+static void versions_read(void *context, const redisReply *reply)
+{
+    struct loader *loader = context;
+    if (!reply)
+        return;
+    struct partition *partition = loader->partition;
+    if (!reply_is_array(reply, 2 * LANE_COUNT)) {
+        partition_resync(partition, "unexpected answer to MGET");
+        return;
+    }
+    loader->lanes = 0;
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        uint64_t version = 0, checkpoint = 0;
+        if (!reply_uint(reply->element[2 * lane], &version))
+            continue;
+        (void)reply_uint(reply->element[2 * lane + 1], &checkpoint);
+        loader->lanes |= 1u << lane;
+        partition->lanes[lane].exists = true;
+        partition->lanes[lane].checkpoint = checkpoint;
+        follow_note_version(partition, lane, version);
+    }
+    plan_scans(loader);
+    scan_some(loader);
+}
+
+static void begin(struct loader *loader)
+{
+    struct partition *partition = loader->partition;
+    char key[KEY_MAX_BYTES];
+    buffer_reset(&partition->command);
+    resp_start(&partition->command, 1 + 2 * LANE_COUNT);
+    resp_text(&partition->command, "MGET");
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        key_lane(&partition->keys, lane, "ver", key);
+        resp_text(&partition->command, key);
+        key_lane(&partition->keys, lane, "ckpt", key);
+        resp_text(&partition->command, key);
+    }
+    partition_send(partition, versions_read, loader);
+}

@@ -1,0 +1,430 @@
+/*
+ * A partition's life: made, connected, ticking, stopped. What it does in between is in the other
+ * files (see partition_private.h); here are the public functions and the timers.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "livetally/json.h"
+#include "livetally/mem.h"
+#include "partition_private.h"
+
+#define TICK_MS 50
+#define STALE_MS 2000
+#define TOMORROW_LEAD_MS (10 * MINUTE_MS) /* tomorrow's groups are loaded that long before */
+#define EVICT_IDLE_MS 60000
+
+/* Always loaded, for all time and today: what the start page shows, and what bounds ids. */
+static const enum rollup pins[] = {ROLLUP_TOTAL,   ROLLUP_HOST,    ROLLUP_COUNTY,
+                                   ROLLUP_PRODUCT, ROLLUP_SESSION, ROLLUP_PLATFORM};
+const uint32_t partition_pin_count = sizeof pins / sizeof *pins;
+
+struct group_key partition_pin_key(uint32_t pin, uint32_t day)
+{
+    return (struct group_key){.rollup = (uint16_t)pins[pin],
+                              .period = day ? PERIOD_DAY : PERIOD_ALL,
+                              .when = day,
+                              .first = 0};
+}
+
+int64_t partition_now_ms(const struct partition *partition)
+{
+    return clock_monotonic_ms(partition->clock);
+}
+
+bool partition_send(struct partition *partition, redis_reply_fn *done, void *context)
+{
+    return redis_link_send(partition->link, buffer_slice(&partition->command), done, context);
+}
+
+void partition_view_changed(struct partition *partition)
+{
+    partition->ops.view_changed(partition->ops.context);
+}
+
+void partition_resync(struct partition *partition, const char *reason)
+{
+    redis_link_reset(partition->link, reason);
+}
+
+void partition_tell_available(struct partition *partition)
+{
+    bool available = partition->phase == PHASE_LIVE;
+    if (partition->told_available == available)
+        return;
+    partition->told_available = available;
+    partition->ops.available(partition->ops.context, available);
+}
+
+/* --- the connection ----------------------------------------------------------------------- */
+
+static void link_up(void *context)
+{
+    struct partition *partition = context;
+    partition->phase = PHASE_SYNC;
+    sync_start(partition);
+}
+
+static void link_down(void *context, const char *reason)
+{
+    struct partition *partition = context;
+    if (partition->phase == PHASE_STOPPED)
+        return;
+    if (partition->phase == PHASE_LIVE)
+        log_print(partition->log, LOG_LEVEL_WARNING, "redis unavailable: %s", reason);
+    partition->phase = PHASE_DOWN;
+    partition->view.ready = false;
+    partition->poll_pending = partition->health_pending = false;
+    partition->generation_pending = partition->renew_pending = false;
+    sync_abort(partition);
+    loader_abort(partition);
+    partition->wanted_count = 0;
+    checkpoint_connection_lost(partition);
+    pipeline_connection_lost(partition);
+    if (partition->was_ready)
+        partition_tell_available(partition);
+    partition_view_changed(partition); /* topics that wait for groups learn that Redis is away */
+}
+
+/* --- groups on demand --------------------------------------------------------------------- */
+
+bool partition_want(void *context, struct group_key key)
+{
+    struct partition *partition = context;
+    struct group *group = board_find(partition->view.board, key);
+    if (group && group->state == GROUP_LOADED)
+        return true;
+    if (partition->phase != PHASE_LIVE)
+        return false;
+    for (uint32_t i = 0; i < partition->wanted_count; i++)
+        if (group_key_equal(partition->wanted[i], key))
+            return true;
+    if (partition->wanted_count == partition->wanted_capacity) {
+        partition->wanted_capacity = partition->wanted_capacity ? partition->wanted_capacity * 2 : 64;
+        partition->wanted =
+            mem_resize(partition->wanted, partition->wanted_capacity, sizeof *partition->wanted);
+    }
+    partition->wanted[partition->wanted_count++] = key;
+    return true;
+}
+
+static void wanted_loaded(struct partition *partition)
+{
+    partition_view_changed(partition);
+}
+
+static void load_wanted(struct partition *partition)
+{
+    if (partition->phase != PHASE_LIVE || partition->loader || !partition->wanted_count)
+        return;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < partition->wanted_count; i++) {
+        const struct group *group = board_find(partition->view.board, partition->wanted[i]);
+        if (!group || group->state == GROUP_COLD)
+            partition->wanted[count++] = partition->wanted[i];
+    }
+    partition->wanted_count = 0;
+    if (count)
+        loader_start(partition, partition->view.board, partition->wanted, count, wanted_loaded);
+}
+
+/* --- the day ------------------------------------------------------------------------------ */
+
+static bool day_is_loaded(struct partition *partition, uint32_t day)
+{
+    bool loaded = true;
+    for (uint32_t i = 0; i < partition_pin_count; i++) {
+        struct group_key key = partition_pin_key(i, day);
+        const struct group *group = board_find(partition->view.board, key);
+        if (group && group->state == GROUP_LOADED)
+            continue;
+        loaded = false;
+        partition_want(partition, key);
+    }
+    return loaded;
+}
+
+static void watch_day(struct partition *partition, uint32_t day, bool watch)
+{
+    for (uint32_t i = 0; i < partition_pin_count; i++) {
+        struct group_key key = partition_pin_key(i, day);
+        if (watch)
+            board_watch(partition->view.board, key);
+        else
+            board_unwatch(partition->view.board, key);
+    }
+}
+
+/* Follows the clock, both ways: the day shown is the day it is. The new day's groups are watched
+ * before they are loaded, so that nothing evicts them on the way. */
+static void follow_day(struct partition *partition)
+{
+    struct view *view = &partition->view;
+    int64_t now_ms = clock_wall_ms(partition->clock);
+    uint32_t today = calendar_day(&view->calendar, now_ms);
+    int64_t midnight_ms = calendar_next_midnight_ms(&view->calendar, now_ms);
+    uint32_t coming = today;
+    if (today == view->today && midnight_ms - now_ms <= TOMORROW_LEAD_MS)
+        coming = calendar_day(&view->calendar, midnight_ms);
+    if (coming != view->today && coming != partition->day_wanted) {
+        if (partition->day_wanted)
+            watch_day(partition, partition->day_wanted, false);
+        watch_day(partition, coming, true);
+        partition->day_wanted = coming;
+    }
+    if (partition->day_wanted && day_is_loaded(partition, partition->day_wanted) &&
+        today == partition->day_wanted) {
+        watch_day(partition, view->today, false);
+        view->today = today;
+        partition->day_wanted = 0;
+        board_touch(view->board);
+        partition_view_changed(partition);
+    }
+}
+
+/* --- timers ------------------------------------------------------------------------------- */
+
+static void follow_staleness(struct partition *partition, int64_t now_ms)
+{
+    bool stale = now_ms - partition->last_heard_ms > STALE_MS;
+    if (stale == partition->view.stale)
+        return;
+    partition->view.stale = stale;
+    partition->stats->stale = stale;
+    partition_view_changed(partition);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct partition *partition = timer->data;
+    int64_t now_ms = partition_now_ms(partition);
+    board_set_now(partition->view.board, now_ms);
+    if (partition->was_ready)
+        follow_staleness(partition, now_ms);
+    if (partition->phase == PHASE_SYNC && partition->next_sync_ms && now_ms >= partition->next_sync_ms)
+        partition_resync(partition, partition->sync_problem);
+    if (partition->phase != PHASE_LIVE)
+        return;
+    follow_day(partition);
+    follow_generation(partition);
+    follow_health(partition);
+    follow_renew(partition);
+    checkpoint_tick(partition);
+    board_evict(partition->view.board, now_ms - EVICT_IDLE_MS);
+}
+
+static void on_poll(uv_timer_t *timer)
+{
+    follow_poll(timer->data);
+}
+
+/* Just before the loop waits: what arrived in this turn goes to Redis together. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct partition *partition = prepare->data;
+    load_wanted(partition);
+    pipeline_pump(partition);
+}
+
+/* --- making ------------------------------------------------------------------------------- */
+
+static uint64_t random_number(void)
+{
+    uint64_t value = 0;
+    int status = uv_random(NULL, NULL, &value, sizeof value, 0, NULL);
+    assert(status == 0);
+    (void)status;
+    return value;
+}
+
+void partition_random_hex(char out[17])
+{
+    snprintf(out, 17, "%016" PRIx64, random_number());
+}
+
+struct partition *partition_new(uv_loop_t *loop, const struct partition_options *options,
+                                const struct partition_ops *ops, const struct clock *clock,
+                                const struct log *log, struct stats *stats)
+{
+    struct partition *partition = mem_zalloc(sizeof *partition);
+    partition->loop = loop;
+    partition->options = *options;
+    partition->ops = *ops;
+    partition->clock = clock;
+    partition->log = log;
+    partition->stats = stats;
+    keys_init(&partition->keys, options->prefix);
+
+    struct board_options board_options = {options->calendar, options->max_cells,
+                                          options->minute_keep_hours * HOUR_MS};
+    partition->view = (struct view){
+        .board = board_new(&board_options),
+        .names = names_new(),
+        .catalog = catalog_new(options->max_catalog),
+        .ticker = ticker_new(),
+        .calendar = options->calendar,
+        .today = calendar_day(&options->calendar, clock_wall_ms(clock)),
+    };
+    partition->census = census_new(options->max_ids);
+    partition->ledger = ledger_new(options->cached_orders, random_number());
+    partition->judge = (struct judge){.ledger = partition->ledger,
+                                      .catalog = partition->view.catalog,
+                                      .names = partition->view.names,
+                                      .census = partition->census};
+    partition->stats->lane = -1;
+    feed_reader_init(&partition->reader);
+    pipeline_init(partition);
+    state_file_instance(partition);
+    state_file_read(partition);
+
+    struct redis_link_ops link_ops = {link_up, link_down, partition};
+    partition->link = redis_link_new(loop, &options->redis, &link_ops, log, stats);
+    uv_prepare_init(loop, &partition->prepare);
+    uv_timer_init(loop, &partition->tick);
+    uv_timer_init(loop, &partition->poll);
+    uv_timer_init(loop, &partition->stop_timer);
+    partition->prepare.data = partition->tick.data = partition->poll.data =
+        partition->stop_timer.data = partition;
+    partition->handles_open = 4;
+    return partition;
+}
+
+void partition_start(struct partition *partition)
+{
+    partition->last_heard_ms = partition_now_ms(partition);
+    uv_prepare_start(&partition->prepare, on_prepare);
+    uv_timer_start(&partition->tick, on_tick, TICK_MS, TICK_MS);
+    uv_timer_start(&partition->poll, on_poll, partition->options.poll_ms,
+                   partition->options.poll_ms);
+    redis_link_start(partition->link);
+}
+
+void partition_free(struct partition *partition)
+{
+    if (!partition)
+        return;
+    pipeline_done(partition);
+    board_free(partition->view.board);
+    catalog_free(partition->view.catalog);
+    ticker_free(partition->view.ticker);
+    names_free(partition->view.names);
+    census_free(partition->census);
+    ledger_free(partition->ledger);
+    feed_reader_done(&partition->reader);
+    buffer_done(&partition->command);
+    buffer_done(&partition->checkpoint.command);
+    free(partition->wanted);
+    free(partition);
+}
+
+/* --- looking ------------------------------------------------------------------------------ */
+
+const struct view *partition_view(const struct partition *partition)
+{
+    return &partition->view;
+}
+
+bool partition_available(const struct partition *partition)
+{
+    return partition->phase == PHASE_LIVE;
+}
+
+bool partition_health(const struct partition *partition, struct buffer *json)
+{
+    static const char *const phases[] = {"redis_unavailable", "loading", "live", "stopped"};
+    bool ready = partition->view.ready && !partition->view.stale && !partition->stopping;
+    buffer_append_byte(json, '{');
+    json_field_bool(json, "ready", ready);
+    json_field_string(json, "state", slice_of(phases[partition->phase]));
+    json_field_bool(json, "stale", partition->view.stale);
+    json_field_string(json, "epoch", slice_of(partition->view.epoch));
+    if (partition->phase == PHASE_LIVE) {
+        json_field_uint(json, "lane", partition->fence.lane);
+        json_field_uint(json, "version", partition->fence.version);
+    }
+    if (partition->sync_problem[0] && partition->phase != PHASE_LIVE)
+        json_field_string(json, "problem", slice_of(partition->sync_problem));
+    if (partition->loss[0])
+        json_field_string(json, "lost_writes", slice_of(partition->loss));
+    buffer_append_byte(json, '}');
+    return ready;
+}
+
+/* --- stopping ----------------------------------------------------------------------------- */
+
+static void handle_closed(uv_handle_t *handle)
+{
+    struct partition *partition = handle->data;
+    if (--partition->handles_open == 0)
+        partition->stopped(partition->stopped_context);
+}
+
+static void link_closed(void *context)
+{
+    struct partition *partition = context;
+    pipeline_give_up(partition);
+    uv_close((uv_handle_t *)&partition->prepare, handle_closed);
+    uv_close((uv_handle_t *)&partition->tick, handle_closed);
+    uv_close((uv_handle_t *)&partition->poll, handle_closed);
+    uv_close((uv_handle_t *)&partition->stop_timer, handle_closed);
+}
+
+static void stop_now(struct partition *partition)
+{
+    uv_timer_stop(&partition->stop_timer);
+    partition->phase = PHASE_STOPPED;
+    partition->view.ready = false;
+    sync_abort(partition);
+    loader_abort(partition);
+    checkpoint_connection_lost(partition);
+    redis_link_close(partition->link, link_closed, partition);
+}
+
+static void lane_released(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    if (!reply || partition->phase == PHASE_STOPPED)
+        return;
+    stop_now(partition);
+}
+
+static void release_lane(struct partition *partition)
+{
+    char key[KEY_MAX_BYTES];
+    key_lane(&partition->keys, partition->fence.lane, "owner", key);
+    if (!redis_link_command(partition->link, lane_released, partition, "EVALSHA %s 1 %s %s 0",
+                            partition->script_sha[SCRIPT_RENEW], key, partition->fence.owner))
+        stop_now(partition);
+}
+
+/* Every few ms until all is written, or the time is over. What is not in a checkpoint yet is in
+ * the feed, so only unacked posts are worth waiting for Redis to come back. */
+static void on_stop(uv_timer_t *timer)
+{
+    struct partition *partition = timer->data;
+    bool live = partition->phase == PHASE_LIVE;
+    if (partition_now_ms(partition) >= partition->stop_deadline_ms) {
+        log_print(partition->log, LOG_LEVEL_WARNING,
+                  "stopping without everything committed: redis is unavailable or too slow");
+        stop_now(partition);
+    } else if (!live && pipeline_empty(partition)) {
+        stop_now(partition);
+    } else if (live && !partition->releasing && pipeline_empty(partition) &&
+               checkpoint_clean(partition)) {
+        partition->releasing = true;
+        release_lane(partition);
+    }
+}
+
+void partition_stop(struct partition *partition, uint32_t timeout_ms,
+                    void (*stopped)(void *context), void *context)
+{
+    partition->stopping = true;
+    partition->stopped = stopped;
+    partition->stopped_context = context;
+    partition->checkpoint.next_ms = 0;
+    partition->stop_deadline_ms = partition_now_ms(partition) + timeout_ms;
+    uv_timer_start(&partition->stop_timer, on_stop, 0, 5);
+}

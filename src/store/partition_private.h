@@ -1,0 +1,217 @@
+/*
+ * A partition's parts, each in a file of its own, around one struct:
+ *
+ *   partition.c    life cycle, ticks, the public functions
+ *   sync.c         the way in after every connect: check, claim, load, swap boards
+ *   loader.c       reading groups from Redis
+ *   pipeline.c     queue, judge, look up, commit, done
+ *   follow.c       other lanes' feeds, and the health of the data set
+ *   checkpoint.c   dirty cells into hashes, trimming the feed
+ *   state_file.c   what outlives the process beside Redis
+ *
+ * One rule keeps it simple: when anything is not as expected, partition_resync() drops the
+ * connection, and the way in starts over. All pending commands are then answered with NULL before
+ * redis_link_ops.down is called, so a callback does nothing on NULL and down() cleans up once.
+ *
+ * Everything uses one connection, so answers arrive in the order Redis did things: what the loader
+ * reads of a feed is never older than what this process has applied of it.
+ */
+#ifndef LIVETALLY_STORE_PARTITION_PRIVATE_H
+#define LIVETALLY_STORE_PARTITION_PRIVATE_H
+
+#include "commit.h"
+#include "keys.h"
+#include "livetally/batch.h"
+#include "livetally/partition.h"
+
+#define SCRIPTS(X)                                                                                 \
+    X(COMMIT, commit)                                                                              \
+    X(CHECKPOINT, checkpoint)                                                                      \
+    X(RENEW, renew)                                                                                \
+    X(ADVANCE, advance)
+
+enum script {
+#define X(name, file) SCRIPT_##name,
+    SCRIPTS(X)
+#undef X
+    SCRIPT_COUNT
+};
+
+enum phase {
+    PHASE_DOWN,    /* no connection */
+    PHASE_SYNC,    /* connected, on the way in */
+    PHASE_LIVE,    /* everything works */
+    PHASE_STOPPED, /* the lane is released */
+};
+
+enum pipeline_state {
+    PIPELINE_IDLE,
+    PIPELINE_LOOKING_UP,
+    PIPELINE_COMMITTING,
+    PIPELINE_REPLICATING, /* committed, waiting for replicas */
+};
+
+struct lane {
+    bool exists;
+    uint64_t version;    /* newest seen in Redis: going below it means lost writes */
+    uint64_t cursor;     /* feed applied up to here (other lanes) */
+    uint64_t checkpoint; /* its ckpt, as last read */
+    uint32_t behind;     /* health checks in a row with version ahead of a cursor that rests */
+};
+
+struct pipeline {
+    struct post *first, *last; /* submitted, not yet in a batch */
+    uint64_t queued_events;    /* in queue and batch */
+    struct batch *batch;
+    enum pipeline_state state;
+    uint32_t lookups_left;
+    bool lookup_failed;
+    struct buffer entry;     /* feed entry of the commit in flight */
+    bool in_flight;          /* a commit was sent and its outcome is not known */
+    uint64_t expect_version; /* version it makes */
+    int64_t sent_ms;
+    struct buffer command;
+};
+
+/* One second or so of our feed, to know what may be trimmed. */
+struct feed_mark {
+    uint64_t version;
+    int64_t monotonic_ms;
+    uint64_t bytes; /* of entries, since the start of the process */
+};
+#define FEED_MARKS 128
+#define FEED_KEEP_MS 60000
+#define FEED_KEEP_BYTES (UINT64_C(64) << 20)
+
+#define CHECKPOINT_CELLS 500 /* a script's share: keeps Redis's stalls short */
+
+struct checkpoint {
+    bool running;
+    uint64_t version;    /* what it concludes */
+    uint32_t cells_left; /* to take, of those dirty when it began */
+    uint32_t count;      /* of refs in flight */
+    uint32_t answers_left; /* of base look-ups */
+    uint32_t base_next;    /* first ref of the run whose base is answered next */
+    struct cell_ref refs[CHECKPOINT_CELLS]; /* in flight, in runs of one group */
+    bool asks_base[CHECKPOINT_CELLS];       /* its base was asked for */
+    bool run_asks[CHECKPOINT_CELLS];        /* at a run's first ref: any of its bases was */
+    uint64_t concluded; /* version of the last one */
+    int64_t next_ms;
+    struct feed_mark marks[FEED_MARKS]; /* ring */
+    uint32_t mark_first, mark_count;
+    struct buffer command;
+};
+
+struct loader;
+struct sync;
+
+struct partition {
+    uv_loop_t *loop;
+    struct partition_options options;
+    struct partition_ops ops;
+    const struct clock *clock;
+    const struct log *log;
+    struct stats *stats;
+    struct keys keys;
+    struct redis_link *link;
+    char script_sha[SCRIPT_COUNT][41];
+
+    enum phase phase;
+    bool was_ready;      /* at least once */
+    bool told_available; /* what ops.available was told last */
+    bool stopping, releasing;
+    int64_t stop_deadline_ms;
+    struct view view;
+    struct census *census;
+    struct ledger *ledger;
+    struct judge judge;
+    struct fence fence;
+    char instance[17];
+    struct lane lanes[LANE_COUNT];
+    uint64_t feed_bytes;
+
+    struct pipeline pipeline;
+    struct checkpoint checkpoint;
+    struct loader *loader; /* a load under way, or NULL */
+    struct group_key *wanted; /* for the next one */
+    uint32_t wanted_count, wanted_capacity;
+
+    /* While PHASE_SYNC: what will replace the view's. */
+    struct board *next_board;
+    struct catalog *next_catalog;
+    struct sync *sync;
+    char new_epoch[EPOCH_BYTES];
+    char loss[256]; /* the last loss, for people */
+    char sync_problem[256];
+    uint64_t high_water_version;
+    uint32_t high_water_lane;
+    char high_water_epoch[EPOCH_BYTES];
+
+    uint64_t feed_token;
+    bool poll_pending, health_pending, generation_pending, renew_pending;
+    int64_t last_heard_ms; /* monotonic: last answer about the state of the data set */
+    int64_t next_health_ms, next_renew_ms, next_sync_ms;
+    uint32_t day_wanted; /* business day being loaded to become today */
+    struct buffer command;
+    struct feed_reader reader;
+
+    uv_prepare_t prepare;
+    uv_timer_t tick;
+    uv_timer_t poll;
+    uv_timer_t stop_timer;
+    void (*stopped)(void *context);
+    void *stopped_context;
+    uint32_t handles_open;
+};
+
+/* partition.c */
+void partition_resync(struct partition *partition, const char *reason);
+void partition_tell_available(struct partition *partition);
+void partition_view_changed(struct partition *partition);
+int64_t partition_now_ms(const struct partition *partition); /* monotonic */
+void partition_random_hex(char out[17]); /* 16 random hex digits */
+bool partition_send(struct partition *partition, redis_reply_fn *done, void *context);
+/* Groups that are always loaded: for all time (day 0) and for today. */
+extern const uint32_t partition_pin_count;
+struct group_key partition_pin_key(uint32_t pin, uint32_t day);
+
+/* sync.c */
+void sync_start(struct partition *partition); /* connected */
+void sync_abort(struct partition *partition); /* connection lost */
+void sync_loaded(struct partition *partition);
+
+/* loader.c: one load at a time */
+typedef void loader_done_fn(struct partition *partition);
+void loader_start(struct partition *partition, struct board *board, const struct group_key *keys,
+                  uint32_t count, loader_done_fn *done);
+void loader_abort(struct partition *partition);
+
+/* pipeline.c */
+void pipeline_init(struct partition *partition);
+void pipeline_done(struct partition *partition);
+void pipeline_pump(struct partition *partition);
+void pipeline_connection_lost(struct partition *partition);
+/* After a resync: the newest entry of our feed (or absent) tells what became of the commit. */
+void pipeline_resolve(struct partition *partition, uint64_t version, struct slice newest_entry);
+void pipeline_give_up(struct partition *partition);
+bool pipeline_empty(const struct partition *partition);
+
+/* follow.c */
+void follow_poll(struct partition *partition);
+void follow_health(struct partition *partition);
+void follow_generation(struct partition *partition);
+void follow_renew(struct partition *partition);
+void follow_note_version(struct partition *partition, uint32_t lane, uint64_t version);
+
+/* checkpoint.c */
+void checkpoint_tick(struct partition *partition);
+void checkpoint_connection_lost(struct partition *partition);
+void checkpoint_note_commit(struct partition *partition, size_t entry_bytes);
+bool checkpoint_clean(const struct partition *partition); /* everything is written */
+
+/* state_file.c */
+void state_file_instance(struct partition *partition);
+void state_file_read(struct partition *partition);
+void state_file_write(struct partition *partition);
+
+#endif

@@ -1,0 +1,368 @@
+/*
+ * The pipeline: posts wait in a queue; when no commit is in flight, as many as fit a batch are
+ * judged and sent. So alone an order goes at once, and under load batches grow by themselves: no
+ * timer, nothing to tune.
+ *
+ * A batch whose commit's outcome is unknown (the connection broke) stays as it is until the way in
+ * has read our feed: if the newest entry there is the one we sent, it was done; else it is judged
+ * again. The new owner token has made the old commit void in case it is still on its way.
+ */
+#include <stdlib.h>
+
+#include "partition_private.h"
+#include "resp.h"
+
+#define WAIT_MS 1000 /* for replicas, before asking again */
+
+void pipeline_init(struct partition *partition)
+{
+    uint64_t seed = 0;
+    (void)uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
+    partition->pipeline.batch = batch_new(seed);
+}
+
+void pipeline_done(struct partition *partition)
+{
+    batch_free(partition->pipeline.batch);
+    buffer_done(&partition->pipeline.entry);
+    buffer_done(&partition->pipeline.command);
+}
+
+bool pipeline_empty(const struct partition *partition)
+{
+    return !partition->pipeline.first && batch_is_empty(partition->pipeline.batch);
+}
+
+void partition_submit(struct partition *partition, struct post *post)
+{
+    struct pipeline *pipeline = &partition->pipeline;
+    post->next = NULL;
+    post->form_rejections = post->message.rejection_count;
+    if (pipeline->first)
+        pipeline->last->next = post;
+    else
+        pipeline->first = post;
+    pipeline->last = post;
+    pipeline->queued_events += post->message.event_count;
+    partition->stats->queued_events = (int64_t)pipeline->queued_events;
+}
+
+/* --- the end of a batch ------------------------------------------------------------------- */
+
+static void count_post(struct partition *partition, const struct post *post, int64_t now_ms)
+{
+    struct stats *stats = partition->stats;
+    stats->duplicates += post->duplicates;
+    stats->parked += post->parked;
+    for (uint32_t i = 0; i < post->message.rejection_count; i++)
+        stats->rejections[post->message.rejections[i].code]++;
+    histogram_add(&stats->ack_seconds, STATS_SECONDS,
+                  (double)(now_ms * INT64_C(1000000) - post->received_ns) / 1e9, 1);
+}
+
+static void finish_batch(struct partition *partition)
+{
+    struct pipeline *pipeline = &partition->pipeline;
+    int64_t now_ms = partition_now_ms(partition);
+    pipeline->queued_events -= batch_event_count(pipeline->batch);
+    partition->stats->queued_events = (int64_t)pipeline->queued_events;
+    pipeline->state = PIPELINE_IDLE;
+    pipeline->in_flight = false;
+    struct post *post = batch_take(pipeline->batch);
+    while (post) {
+        struct post *next = post->next;
+        count_post(partition, post, now_ms);
+        post->done(post);
+        post = next;
+    }
+}
+
+static void replicated(void *context, const redisReply *reply);
+
+static void ask_replicas(struct partition *partition)
+{
+    partition->pipeline.state = PIPELINE_REPLICATING;
+    redis_link_command(partition->link, replicated, partition, "WAIT %d %d",
+                       (int)partition->options.replicas, WAIT_MS);
+}
+
+static void replicated(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    uint64_t replicas;
+    if (!reply)
+        return;
+    if (!reply_uint(reply, &replicas)) {
+        partition_resync(partition, "unexpected answer to WAIT");
+        return;
+    }
+    if (replicas >= partition->options.replicas)
+        finish_batch(partition);
+    else
+        ask_replicas(partition);
+}
+
+static void count_commit(struct partition *partition)
+{
+    struct stats *stats = partition->stats;
+    uint32_t fact_count, catalog_count;
+    const struct fact *facts = batch_facts(partition->pipeline.batch, &fact_count);
+    const struct catalog_touch *catalog =
+        batch_catalog(partition->pipeline.batch, &catalog_count);
+    stats->commits++;
+    for (uint32_t i = 0; i < fact_count; i++) {
+        stats->orders += facts[i].kind == FACT_ORDER;
+        stats->refunds += facts[i].kind == FACT_REFUND;
+    }
+    for (uint32_t i = 0; i < catalog_count; i++)
+        stats->catalog_changes += catalog[i].changed;
+    histogram_add(&stats->batch_events, STATS_EVENTS,
+                  batch_event_count(partition->pipeline.batch), 1);
+}
+
+/* The commit is in Redis. apply: its facts are not in the board yet. */
+static void commit_succeeded(struct partition *partition, bool apply)
+{
+    struct pipeline *pipeline = &partition->pipeline;
+    pipeline->in_flight = false;
+    if (pipeline->entry.size) {
+        uint32_t count, catalog_count;
+        const struct fact *facts = batch_facts(pipeline->batch, &count);
+        (void)batch_catalog(pipeline->batch, &catalog_count);
+        partition->fence.version = pipeline->expect_version;
+        follow_note_version(partition, partition->fence.lane, partition->fence.version);
+        if (apply) {
+            board_apply(partition->view.board, partition->fence.lane, partition->fence.version,
+                        true, facts, count, clock_wall_ms(partition->clock));
+            metrics_add(&partition->judge.lane_total, batch_metrics(pipeline->batch));
+        }
+        batch_commit_done(pipeline->batch, &partition->judge);
+        if (catalog_count)
+            board_touch(partition->view.board);
+        ticker_push(partition->view.ticker, facts, count);
+        checkpoint_note_commit(partition, pipeline->entry.size);
+        count_commit(partition);
+        partition_view_changed(partition);
+    }
+    if (partition->options.replicas)
+        ask_replicas(partition);
+    else
+        finish_batch(partition);
+}
+
+/* --- judging and sending ------------------------------------------------------------------ */
+
+static void judge_and_send(struct partition *partition);
+
+static void fenced(struct partition *partition, const redisReply *reply)
+{
+    partition->stats->commits_fenced++;
+    partition->pipeline.in_flight = false;
+    if (commit_generation_moved(reply, &partition->fence, &partition->fence.generation)) {
+        ledger_clear(partition->ledger);
+        judge_and_send(partition);
+        return;
+    }
+    partition_resync(partition, "a commit was fenced: another daemon holds the lane, or the data "
+                                "set changed");
+}
+
+static void committed(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    struct pipeline *pipeline = &partition->pipeline;
+    if (!reply)
+        return;
+    int64_t now_ms = partition_now_ms(partition);
+    histogram_add(&partition->stats->commit_seconds, STATS_SECONDS,
+                  (double)(now_ms - pipeline->sent_ms) / 1e3, 1);
+    partition->last_heard_ms = now_ms;
+    switch (commit_answer(reply, &partition->judge)) {
+    case COMMIT_DONE:
+        commit_succeeded(partition, true);
+        break;
+    case COMMIT_DIFFERS:
+        partition->stats->commits_judged_again++;
+        pipeline->in_flight = false;
+        judge_and_send(partition);
+        break;
+    case COMMIT_FENCED:
+        fenced(partition, reply);
+        break;
+    case COMMIT_REFUSED:
+        pipeline->in_flight = false;
+        partition_resync(partition, reply->str);
+        break;
+    case COMMIT_UNKNOWN:
+        partition_resync(partition, "unexpected answer to a commit");
+        break;
+    }
+}
+
+static void send_commit(struct partition *partition)
+{
+    struct pipeline *pipeline = &partition->pipeline;
+    buffer_reset(&pipeline->entry);
+    /* With replicas even mere duplicates are written: their first commit may not be there yet. */
+    if (batch_changes(pipeline->batch) || partition->options.replicas)
+        batch_feed_entry(pipeline->batch, partition->view.names, partition->feed_token,
+                         &pipeline->entry);
+    else if (!batch_verifies(pipeline->batch)) {
+        finish_batch(partition);
+        return;
+    }
+    struct commit_call call = {&partition->keys, partition->script_sha[SCRIPT_COMMIT],
+                               &partition->fence, buffer_slice(&pipeline->entry)};
+    buffer_reset(&pipeline->command);
+    commit_encode(&pipeline->command, &call, pipeline->batch);
+    pipeline->state = PIPELINE_COMMITTING;
+    pipeline->expect_version = partition->fence.version + 1;
+    pipeline->sent_ms = partition_now_ms(partition);
+    pipeline->in_flight = true;
+    if (!redis_link_send(partition->link, buffer_slice(&pipeline->command), committed, partition))
+        pipeline->in_flight = false; /* link_down() follows, and then the way in */
+}
+
+static void looked_up(struct partition *partition, bool ok)
+{
+    struct pipeline *pipeline = &partition->pipeline;
+    pipeline->lookup_failed |= !ok;
+    if (--pipeline->lookups_left)
+        return;
+    if (pipeline->lookup_failed)
+        partition_resync(partition, "unexpected answer to a look-up");
+    else
+        judge_and_send(partition);
+}
+
+static void looked_up_records(struct partition *partition, const redisReply *reply,
+                              enum record_place place)
+{
+    uint32_t count;
+    const struct batch_need *needs = batch_needs(partition->pipeline.batch, &count);
+    if (reply)
+        looked_up(partition,
+                  lookup_records_answer(reply, place, needs, count, &partition->judge));
+}
+
+static void looked_up_current(void *context, const redisReply *reply)
+{
+    looked_up_records(context, reply, PLACE_CURRENT);
+}
+
+static void looked_up_previous(void *context, const redisReply *reply)
+{
+    looked_up_records(context, reply, PLACE_PREVIOUS);
+}
+
+static void looked_up_catalog(struct partition *partition, const redisReply *reply,
+                              enum catalog_kind kind)
+{
+    uint32_t count;
+    const struct batch_need *needs = batch_needs(partition->pipeline.batch, &count);
+    if (reply)
+        looked_up(partition, lookup_catalog_answer(reply, kind, needs, count, &partition->judge));
+}
+
+static void looked_up_product(void *context, const redisReply *reply)
+{
+    looked_up_catalog(context, reply, CATALOG_PRODUCT);
+}
+
+static void looked_up_session(void *context, const redisReply *reply)
+{
+    looked_up_catalog(context, reply, CATALOG_SESSION);
+}
+
+static void send_lookup(struct partition *partition, redis_reply_fn *done)
+{
+    partition->pipeline.lookups_left++;
+    redis_link_send(partition->link, buffer_slice(&partition->pipeline.command), done, partition);
+    buffer_reset(&partition->pipeline.command);
+}
+
+static void look_up(struct partition *partition)
+{
+    struct pipeline *pipeline = &partition->pipeline;
+    const struct keys *keys = &partition->keys;
+    uint64_t generation = partition->fence.generation;
+    uint32_t count;
+    const struct batch_need *needs = batch_needs(pipeline->batch, &count);
+    pipeline->state = PIPELINE_LOOKING_UP;
+    pipeline->lookups_left = 0;
+    pipeline->lookup_failed = false;
+    buffer_reset(&pipeline->command);
+    if (lookup_records_encode(&pipeline->command, keys, generation, needs, count)) {
+        send_lookup(partition, looked_up_current);
+        lookup_records_encode(&pipeline->command, keys, generation - 1, needs, count);
+        send_lookup(partition, looked_up_previous);
+    }
+    if (lookup_catalog_encode(&pipeline->command, keys, CATALOG_PRODUCT, needs, count))
+        send_lookup(partition, looked_up_product);
+    if (lookup_catalog_encode(&pipeline->command, keys, CATALOG_SESSION, needs, count))
+        send_lookup(partition, looked_up_session);
+}
+
+static void judge_and_send(struct partition *partition)
+{
+    if (batch_judge(partition->pipeline.batch, &partition->judge))
+        look_up(partition);
+    else
+        send_commit(partition);
+}
+
+void pipeline_pump(struct partition *partition)
+{
+    struct pipeline *pipeline = &partition->pipeline;
+    while (partition->phase == PHASE_LIVE && pipeline->state == PIPELINE_IDLE &&
+           !board_full(partition->view.board)) {
+        while (pipeline->first) {
+            struct post *post = pipeline->first, *next = post->next;
+            if (!batch_add(pipeline->batch, post))
+                break;
+            pipeline->first = next;
+        }
+        if (batch_is_empty(pipeline->batch))
+            return;
+        judge_and_send(partition);
+    }
+}
+
+/* --- when the connection breaks ----------------------------------------------------------- */
+
+void pipeline_connection_lost(struct partition *partition)
+{
+    partition->pipeline.state = PIPELINE_IDLE;
+}
+
+void pipeline_resolve(struct partition *partition, uint64_t version, struct slice newest_entry)
+{
+    struct pipeline *pipeline = &partition->pipeline;
+    if (!pipeline->in_flight)
+        return;
+    if (pipeline->entry.size && version == pipeline->expect_version && newest_entry.data &&
+        slice_equal(newest_entry, buffer_slice(&pipeline->entry)))
+        commit_succeeded(partition, false);
+    pipeline->in_flight = false;
+}
+
+void pipeline_give_up(struct partition *partition)
+{
+    struct pipeline *pipeline = &partition->pipeline;
+    struct post *post = batch_take(pipeline->batch);
+    if (post) {
+        struct post *last = post;
+        while (last->next)
+            last = last->next;
+        last->next = pipeline->first;
+    } else {
+        post = pipeline->first;
+    }
+    pipeline->first = pipeline->last = NULL;
+    while (post) {
+        struct post *next = post->next;
+        post->number = 0;
+        post->done(post);
+        post = next;
+    }
+}

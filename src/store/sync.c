@@ -1,0 +1,538 @@
+/*
+ * The way in, after every connect and whenever something was not as expected:
+ *
+ *   scripts, INFO ─▶ claim a lane ─▶ versions: were writes lost? then a new epoch
+ *     ─▶ catalogs ─▶ our feed after our checkpoint: which groups it touched
+ *     ─▶ load: what is always shown, what is watched, what our feed touched ─▶ swap boards, go live
+ *
+ * Loading the groups that our own feed touched after the last checkpoint makes their cells exact
+ * and dirty, so whatever a former process did not get to write is written now.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "feed.h"
+#include "livetally/mem.h"
+#include "lua_scripts.h"
+#include "partition_private.h"
+#include "resp.h"
+
+#define SCHEMA "1"
+#define RETRY_MS 1000
+#define OWN_FEED_ENTRIES 64
+
+static const char *const script_texts[] = {
+#define X(name, file) lua_##file,
+    SCRIPTS(X)
+#undef X
+};
+
+struct sync {
+    struct buffer newest_entry; /* of our feed, to tell what became of a commit in flight */
+    bool has_newest_entry;
+    uint64_t feed_version;
+    uint32_t catalogs_left;
+    struct group_key *keys; /* to load */
+    uint32_t key_count, key_capacity;
+};
+
+/* A problem that time may cure: said once for as long as it is the same, tried again in a second. */
+static void wait_and_retry(struct partition *partition, const char *problem)
+{
+    if (strcmp(partition->sync_problem, problem) != 0)
+        log_print(partition->log, LOG_LEVEL_ERROR, "not ready: %s", problem);
+    snprintf(partition->sync_problem, sizeof partition->sync_problem, "%s", problem);
+    partition->next_sync_ms = partition_now_ms(partition) + RETRY_MS;
+}
+
+static void sync_free(struct partition *partition)
+{
+    if (!partition->sync)
+        return;
+    buffer_done(&partition->sync->newest_entry);
+    free(partition->sync->keys);
+    free(partition->sync);
+    partition->sync = NULL;
+}
+
+void sync_abort(struct partition *partition)
+{
+    loader_abort(partition);
+    board_free(partition->next_board);
+    partition->next_board = NULL;
+    catalog_free(partition->next_catalog);
+    partition->next_catalog = NULL;
+    partition->next_sync_ms = 0;
+    sync_free(partition);
+}
+
+/* --- live --------------------------------------------------------------------------------- */
+
+static void take_census(struct partition *partition)
+{
+    static const enum rollup rollups[] = {ROLLUP_HOST, ROLLUP_COUNTY, ROLLUP_PRODUCT,
+                                          ROLLUP_SESSION, ROLLUP_PLATFORM};
+    census_clear(partition->census);
+    for (size_t i = 0; i < sizeof rollups / sizeof *rollups; i++) {
+        struct group_key key = {.rollup = (uint16_t)rollups[i], .period = PERIOD_ALL};
+        const struct group *group = board_find(partition->view.board, key);
+        for (uint32_t c = 0; group && c < group->cell_count; c++)
+            census_mark(partition->census, rollup_rows[rollups[i]].second, group->cells[c].key);
+    }
+}
+
+static void take_lane_total(struct partition *partition)
+{
+    struct group_key key = {.rollup = ROLLUP_TOTAL, .period = PERIOD_ALL};
+    const struct group *group = board_find(partition->view.board, key);
+    const struct cell *cell = group ? group_cell(group, 1) : NULL;
+    partition->judge.lane_total = cell ? cell->own : (struct metrics){{0}};
+}
+
+static void swap_boards(struct partition *partition)
+{
+    struct view *view = &partition->view;
+    struct board *old_board = view->board;
+    struct catalog *old_catalog = view->catalog;
+    view->board = partition->next_board;
+    view->catalog = partition->next_catalog;
+    partition->next_board = NULL;
+    partition->next_catalog = NULL;
+    partition->judge.catalog = view->catalog;
+    view->board_number++;
+    if (board_version(view->board) < board_version(old_board))
+        board_continue_version(view->board, board_version(old_board));
+    board_touch(view->board);
+    for (uint32_t i = 0; i < partition_pin_count; i++) {
+        board_watch(view->board, partition_pin_key(i, 0));
+        board_watch(view->board, partition_pin_key(i, view->today));
+    }
+    if (strcmp(view->epoch, partition->fence.epoch) != 0) {
+        ticker_clear(view->ticker);
+        snprintf(view->epoch, sizeof view->epoch, "%.*s", EPOCH_BYTES - 1, partition->fence.epoch);
+    }
+    take_census(partition);
+    take_lane_total(partition);
+    partition_view_changed(partition);
+    catalog_free(old_catalog);
+    board_free(old_board);
+}
+
+void sync_loaded(struct partition *partition)
+{
+    struct sync *sync = partition->sync;
+    bool first = !partition->was_ready;
+    partition->view.today = partition->day_wanted;
+    partition->day_wanted = 0;
+    swap_boards(partition);
+    partition->checkpoint.concluded = partition->lanes[partition->fence.lane].checkpoint;
+    partition->checkpoint.next_ms = 0;
+    partition->last_heard_ms = partition_now_ms(partition);
+    partition->next_health_ms = partition->next_renew_ms = 0;
+    partition->sync_problem[0] = '\0';
+    partition->phase = PHASE_LIVE;
+    partition->view.ready = true;
+    partition->was_ready = true;
+    partition->stats->resyncs++;
+    partition->stats->lane = partition->fence.lane;
+    log_print(partition->log, LOG_LEVEL_NOTICE, "live: lane=%" PRIu32 " version=%" PRIu64
+              " epoch=%s generation=%" PRIu64, partition->fence.lane, partition->fence.version,
+              partition->fence.epoch, partition->fence.generation);
+    pipeline_resolve(partition, partition->fence.version,
+                     sync->has_newest_entry ? buffer_slice(&sync->newest_entry)
+                                            : (struct slice){NULL, 0});
+    sync_free(partition);
+    state_file_write(partition);
+    if (first) {
+        partition->told_available = true;
+        partition->ops.ready(partition->ops.context);
+    } else {
+        partition_tell_available(partition);
+    }
+}
+
+/* --- what to load ------------------------------------------------------------------------- */
+
+static void add_key(struct sync *sync, struct group_key key)
+{
+    if (sync->key_count == sync->key_capacity) {
+        sync->key_capacity = sync->key_capacity ? sync->key_capacity * 2 : 64;
+        sync->keys = mem_resize(sync->keys, sync->key_capacity, sizeof *sync->keys);
+    }
+    sync->keys[sync->key_count++] = key;
+}
+
+static void add_watched(void *context, struct group *group)
+{
+    if (group->watchers)
+        add_key(context, group->key);
+}
+
+static void add_opened(void *context, struct group *group)
+{
+    add_key(context, group->key);
+}
+
+static void load_groups(struct partition *partition)
+{
+    struct sync *sync = partition->sync;
+    partition->day_wanted =
+        calendar_day(&partition->options.calendar, clock_wall_ms(partition->clock));
+    for (uint32_t i = 0; i < partition_pin_count; i++) {
+        add_key(sync, partition_pin_key(i, 0));
+        add_key(sync, partition_pin_key(i, partition->day_wanted));
+    }
+    board_each(partition->view.board, add_watched, sync);
+    board_each(partition->next_board, add_opened, sync);
+    loader_start(partition, partition->next_board, sync->keys, sync->key_count, sync_loaded);
+}
+
+static void open_touched(struct partition *partition)
+{
+    struct group_key keys[FACT_GROUPS_MAX];
+    const struct feed_entry *entry = &partition->reader.entry;
+    for (uint32_t i = 0; i < entry->fact_count; i++) {
+        uint32_t count = fact_groups(&entry->facts[i], &partition->options.calendar, keys);
+        for (uint32_t k = 0; k < count; k++)
+            board_open(partition->next_board, keys[k]);
+    }
+}
+
+static void own_feed_read(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    struct sync *sync = partition->sync;
+    if (!reply)
+        return;
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        wait_and_retry(partition, reply->type == REDIS_REPLY_ERROR ? reply->str
+                                                                   : "unexpected answer to XRANGE");
+        return;
+    }
+    for (size_t i = 0; i < reply->elements; i++) {
+        struct slice bytes;
+        if (!reply_feed_entry(reply->element[i], &sync->feed_version, &bytes) ||
+            feed_reader_decode(&partition->reader, partition->view.names, bytes) != 0) {
+            wait_and_retry(partition, "an entry of our own feed is unreadable");
+            return;
+        }
+        open_touched(partition);
+        buffer_reset(&sync->newest_entry);
+        buffer_append_slice(&sync->newest_entry, bytes);
+        sync->has_newest_entry = true;
+    }
+    if (reply->elements == OWN_FEED_ENTRIES)
+        feed_send(partition, partition->fence.lane, sync->feed_version + 1, OWN_FEED_ENTRIES,
+                  own_feed_read, partition);
+    else
+        load_groups(partition);
+}
+
+/* --- catalogs ----------------------------------------------------------------------------- */
+
+static void scan_catalog(struct partition *partition, enum catalog_kind kind, uint64_t cursor);
+
+static void catalog_scanned(struct partition *partition, enum catalog_kind kind,
+                            const redisReply *reply)
+{
+    uint64_t cursor;
+    if (!reply)
+        return;
+    if (!reply_is_array(reply, 2) || !reply_is_array(reply->element[1], 0) ||
+        !reply_uint(reply->element[0], &cursor)) {
+        wait_and_retry(partition, "unexpected answer to HSCAN of a catalog");
+        return;
+    }
+    const redisReply *fields = reply->element[1];
+    for (size_t i = 0; i + 1 < fields->elements; i += 2)
+        if (catalog_put(partition->next_catalog, kind, reply_slice(fields->element[i]),
+                        reply_slice(fields->element[i + 1])) == ERROR_CORRUPT) {
+            wait_and_retry(partition, "a catalog entry is unreadable");
+            return;
+        }
+    if (cursor)
+        scan_catalog(partition, kind, cursor);
+    else if (--partition->sync->catalogs_left == 0)
+        feed_send(partition, partition->fence.lane, partition->sync->feed_version + 1,
+                  OWN_FEED_ENTRIES, own_feed_read, partition);
+}
+
+#define X(name, wire)                                                                              \
+    static void catalog_scanned_##name(void *context, const redisReply *reply)                     \
+    {                                                                                              \
+        catalog_scanned(context, CATALOG_##name, reply);                                           \
+    }
+CATALOG_KINDS(X)
+#undef X
+
+static void scan_catalog(struct partition *partition, enum catalog_kind kind, uint64_t cursor)
+{
+    static redis_reply_fn *const done[] = {
+#define X(name, wire) catalog_scanned_##name,
+        CATALOG_KINDS(X)
+#undef X
+    };
+    char key[KEY_MAX_BYTES];
+    key_catalog(&partition->keys, kind, key);
+    redis_link_command(partition->link, done[kind], partition, "HSCAN %s %llu COUNT 1000", key,
+                       (unsigned long long)cursor);
+}
+
+static void load_catalogs(struct partition *partition)
+{
+    struct board_options options = {partition->options.calendar, partition->options.max_cells,
+                                    partition->options.minute_keep_hours * HOUR_MS};
+    partition->next_board = board_new(&options);
+    board_continue_version(partition->next_board, board_version(partition->view.board));
+    partition->next_catalog = catalog_new(partition->options.max_catalog);
+    partition->sync->catalogs_left = CATALOG_KIND_COUNT;
+    partition->sync->feed_version = partition->lanes[partition->fence.lane].checkpoint;
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
+        scan_catalog(partition, (enum catalog_kind)kind, 0);
+}
+
+/* --- were writes lost? -------------------------------------------------------------------- */
+
+static void epoch_advanced(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    if (!reply)
+        return;
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1) {
+        wait_and_retry(partition, "another daemon is changing the epoch");
+        return;
+    }
+    memcpy(partition->fence.epoch, partition->new_epoch, sizeof partition->new_epoch);
+    load_catalogs(partition);
+}
+
+static void advance_epoch(struct partition *partition)
+{
+    char meta[KEY_MAX_BYTES], generation[KEY_MAX_BYTES];
+    key_meta(&partition->keys, meta);
+    key_generation(&partition->keys, generation);
+    partition->stats->lost_writes++;
+    log_print(partition->log, LOG_LEVEL_ERROR, "redis lost writes: %s; new epoch, tools may resend",
+              partition->loss);
+    partition_random_hex(partition->new_epoch);
+    ledger_clear(partition->ledger);
+    redis_link_command(partition->link, epoch_advanced, partition, "EVALSHA %s 2 %s %s epoch %s %s",
+                       partition->script_sha[SCRIPT_ADVANCE], generation, meta,
+                       partition->fence.epoch, partition->new_epoch);
+}
+
+/* Compares with what this process has seen, and with what it noted in its state folder. */
+static bool went_back(struct partition *partition, uint32_t lane, uint64_t version)
+{
+    uint64_t seen = partition->lanes[lane].version;
+    if (lane == partition->high_water_lane && partition->high_water_version > seen &&
+        strcmp(partition->high_water_epoch, partition->fence.epoch) == 0)
+        seen = partition->high_water_version;
+    partition->lanes[lane].version = version;
+    if (version >= seen)
+        return false;
+    snprintf(partition->loss, sizeof partition->loss,
+             "lane %" PRIu32 " is at version %" PRIu64 ", it was at %" PRIu64
+             ": %" PRIu64 " commits are gone",
+             lane, version, seen, seen - version);
+    return true;
+}
+
+static void versions_read(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    bool lost = false;
+    if (!reply)
+        return;
+    if (!reply_is_array(reply, 2 * LANE_COUNT)) {
+        wait_and_retry(partition, "unexpected answer to MGET");
+        return;
+    }
+    if (strcmp(partition->view.epoch, partition->fence.epoch) != 0)
+        memset(partition->lanes, 0, sizeof partition->lanes); /* another data set, or told anew */
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        uint64_t version = 0, checkpoint = 0;
+        partition->lanes[lane].exists = reply_uint(reply->element[2 * lane], &version);
+        (void)reply_uint(reply->element[2 * lane + 1], &checkpoint);
+        partition->lanes[lane].checkpoint = checkpoint;
+        lost |= went_back(partition, lane, version);
+    }
+    if (lost)
+        advance_epoch(partition);
+    else
+        load_catalogs(partition);
+}
+
+static void read_versions(struct partition *partition)
+{
+    char key[KEY_MAX_BYTES];
+    buffer_reset(&partition->command);
+    resp_start(&partition->command, 1 + 2 * LANE_COUNT);
+    resp_text(&partition->command, "MGET");
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        key_lane(&partition->keys, lane, "ver", key);
+        resp_text(&partition->command, key);
+        key_lane(&partition->keys, lane, "ckpt", key);
+        resp_text(&partition->command, key);
+    }
+    partition_send(partition, versions_read, partition);
+}
+
+/* --- claim -------------------------------------------------------------------------------- */
+
+static void take_claim(struct partition *partition, const redisReply *reply)
+{
+    struct fence *fence = &partition->fence;
+    uint64_t lane, version, generation;
+    struct slice epoch = reply_slice(reply->element[4]);
+    if (!reply_uint(reply->element[1], &lane) || lane >= LANE_COUNT ||
+        !reply_uint(reply->element[2], &version) || !reply_uint(reply->element[3], &generation) ||
+        epoch.size != EPOCH_BYTES - 1) {
+        wait_and_retry(partition, "the data set's own keys are unreadable");
+        return;
+    }
+    if (generation != fence->generation)
+        ledger_clear(partition->ledger);
+    fence->lane = (uint32_t)lane;
+    fence->version = version;
+    fence->generation = generation;
+    snprintf(fence->epoch, sizeof fence->epoch, "%.*s", SLICE_ARG(epoch));
+    if (partition->view.epoch[0] && strcmp(partition->view.epoch, fence->epoch) != 0)
+        log_print(partition->log, LOG_LEVEL_WARNING, "the data set's epoch changed from %s to %s",
+                  partition->view.epoch, fence->epoch);
+    read_versions(partition);
+}
+
+static void claimed(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    char text[256];
+    if (!reply)
+        return;
+    if (reply_is_array(reply, 5) && reply_is_text(reply->element[0], "claimed")) {
+        take_claim(partition, reply);
+    } else if (reply_is_array(reply, 3) && reply_is_text(reply->element[0], "meta")) {
+        struct slice field = reply_slice(reply->element[1]), theirs = reply_slice(reply->element[2]);
+        snprintf(text, sizeof text, "the data set in redis was made with another %.*s: \"%.*s\"",
+                 SLICE_ARG(field), SLICE_ARG(theirs));
+        partition->ops.refused(partition->ops.context, text);
+    } else if (reply_is_array(reply, 1) && reply_is_text(reply->element[0], "full")) {
+        wait_and_retry(partition, "all 16 lanes are taken by other daemons: stop one of them");
+    } else {
+        wait_and_retry(partition, reply->type == REDIS_REPLY_ERROR ? reply->str
+                                                                   : "unexpected answer to a claim");
+    }
+}
+
+static void claim(struct partition *partition)
+{
+    struct buffer *command = &partition->command;
+    char key[KEY_MAX_BYTES], token[17], epoch[17], zone[7];
+    partition_random_hex(token);
+    partition_random_hex(epoch);
+    partition->feed_token = strtoull(token, NULL, 16);
+    snprintf(partition->fence.owner, sizeof partition->fence.owner, "%s:%s", partition->instance,
+             token);
+    calendar_format_offset(partition->options.calendar.offset_minutes, zone);
+    buffer_reset(command);
+    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 5 + 8);
+    resp_text(command, "EVAL");
+    resp_text(command, lua_claim);
+    resp_uint(command, 2 + 2 * LANE_COUNT);
+    key_meta(&partition->keys, key);
+    resp_text(command, key);
+    key_generation(&partition->keys, key);
+    resp_text(command, key);
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        key_lane(&partition->keys, lane, "owner", key);
+        resp_text(command, key);
+        key_lane(&partition->keys, lane, "ver", key);
+        resp_text(command, key);
+    }
+    resp_text(command, partition->instance);
+    resp_text(command, token);
+    resp_uint(command, partition->options.lease_ms);
+    resp_text(command, epoch);
+    resp_uint(command, (uint64_t)(clock_wall_ms(partition->clock) / partition->options.generation_ms));
+    const char *const meta[] = {"schema",    SCHEMA, "currency",   partition->options.currency,
+                                "time_zone", zone,   "partitions", "1"};
+    for (size_t i = 0; i < sizeof meta / sizeof *meta; i++)
+        resp_text(command, meta[i]);
+    partition_send(partition, claimed, partition);
+}
+
+/* --- scripts and settings ----------------------------------------------------------------- */
+
+static bool info_says(struct slice info, const char *line)
+{
+    return memmem(info.data, info.size, line, strlen(line)) != NULL;
+}
+
+static void warn_about_settings(struct partition *partition, struct slice info)
+{
+    if (partition->was_ready)
+        return;
+    if (!info_says(info, "\nmaxmemory:0\r") && !info_says(info, "maxmemory_policy:noeviction\r"))
+        log_print(partition->log, LOG_LEVEL_WARNING,
+                  "redis may evict keys when memory is full, which loses sales: "
+                  "set maxmemory-policy noeviction");
+    else if (!info_says(info, "maxmemory_policy:noeviction\r"))
+        log_print(partition->log, LOG_LEVEL_WARNING,
+                  "redis has a maxmemory-policy that can evict keys: harmless while maxmemory is 0, "
+                  "but set maxmemory-policy noeviction");
+    if (info_says(info, "aof_enabled:0\r"))
+        log_print(partition->log, LOG_LEVEL_WARNING,
+                  "redis keeps no append-only file: what was acked may be lost when it restarts; "
+                  "set appendonly yes");
+}
+
+static void info_read(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    struct slice info = reply_slice(reply);
+    if (!reply)
+        return;
+    if (info.data)
+        warn_about_settings(partition, info);
+    if (info.data && info_says(info, "role:slave\r")) {
+        wait_and_retry(partition, "this redis is a read-only replica: connect to its master");
+        return;
+    }
+    claim(partition);
+}
+
+static void script_loaded(struct partition *partition, enum script script, const redisReply *reply)
+{
+    struct slice sha = reply_slice(reply);
+    if (sha.size == 40)
+        snprintf(partition->script_sha[script], sizeof partition->script_sha[script], "%.*s",
+                 SLICE_ARG(sha));
+    else if (reply)
+        wait_and_retry(partition,
+                       reply->type == REDIS_REPLY_ERROR ? reply->str : "SCRIPT LOAD failed");
+}
+
+#define X(name, file)                                                                              \
+    static void script_loaded_##name(void *context, const redisReply *reply)                       \
+    {                                                                                              \
+        script_loaded(context, SCRIPT_##name, reply);                                              \
+    }
+SCRIPTS(X)
+#undef X
+
+void sync_start(struct partition *partition)
+{
+    static redis_reply_fn *const done[] = {
+#define X(name, file) script_loaded_##name,
+        SCRIPTS(X)
+#undef X
+    };
+    partition->sync = mem_zalloc(sizeof *partition->sync);
+    partition->next_sync_ms = 0;
+    for (int script = 0; script < SCRIPT_COUNT; script++)
+        redis_link_command(partition->link, done[script], partition, "SCRIPT LOAD %s",
+                           script_texts[script]);
+    redis_link_command(partition->link, info_read, partition, "INFO");
+}
