@@ -1,34 +1,205 @@
-# livetally: `make help` lists what can be made.
-BUILD ?= build
+# livetally. `make help` lists what can be made.
+#
+# Layers, each built from its folder:  core ◀── store (Redis), net (libwebsockets) ◀── daemon
+# Variables worth setting: CC, CFLAGS, PREFIX, DESTDIR, WERROR=0, SANITIZE=address,undefined, V=1.
+
 CC ?= cc
-CFLAGS ?= -O2 -g
-WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-	-Wundef -Wformat=2 -Wcast-qual -Wvla -Wwrite-strings -Werror
+comma := ,
 SANITIZE ?=
+BUILD ?= build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
+WERROR ?= 1
+V ?= 0
+Q := $(if $(filter 0,$(V)),@)
+say = $(if $(filter 0,$(V)),@printf '  %-6s %s\n' $(1) $@)
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINDIR ?= $(PREFIX)/bin
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,/etc/systemd/system)
+SYSUSERSDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/sysusers.d,/etc/sysusers.d)
+
+# Of `make run`: DEMO=0 serves an empty data set for real orders instead of a simulated livestream.
+DEMO ?= 1
+PORT ?= 8090
+RATE ?= 40
+
+# All that is needed to build and run. redis-tools holds the Redis server too, without the system
+# service that the package redis-server would start.
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libuv1-dev libwebsockets-dev \
+	libwebsockets-evlib-uv libhiredis-dev libsystemd-dev libinih-dev uthash-dev redis-tools
+TEST_PACKAGES := clang clang-tidy clang-format cppcheck shellcheck libcmocka-dev libjansson-dev \
+	python3 python3-pytest python3-websockets python3-redis systemd
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wundef -Wformat=2 -Wcast-qual -Wvla -Wwrite-strings \
+	$(if $(filter 1,$(WERROR)),-Werror)
+HARDENING = $(if $(SANITIZE)$(findstring -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong)
 SANFLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -I$(BUILD)/gen $(WARNINGS) $(SANFLAGS) -MMD -MP $(CFLAGS)
+CFLAGS ?= $(if $(SANITIZE),-O1,-O2) -g
+CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude -I$(BUILD)/gen $(CPPFLAGS)
+CFLAGS_ALL = -std=c11 $(CPPFLAGS_ALL) $(WARNINGS) $(HARDENING) $(SANFLAGS) $(CFLAGS)
+LDFLAGS_ALL = $(SANFLAGS) $(if $(SANITIZE),,-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) $(LDFLAGS)
 
-CORE_OBJS := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/core/*.c))
+# pkg-config is asked when first needed and then remembered: it may not be installed yet.
+DAEMON_LIBS = $(eval DAEMON_LIBS := $(shell pkg-config --libs \
+	libwebsockets libuv hiredis libsystemd inih))$(DAEMON_LIBS) -lm
+CLIENT_LIBS = $(eval CLIENT_LIBS := $(shell pkg-config --libs libwebsockets libuv))$(CLIENT_LIBS) -lm
+TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs cmocka jansson))$(TEST_LIBS) -lm
+
+objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
+CORE_OBJS := $(call objects,src/core/*.c)
+STORE_OBJS := $(call objects,src/store/*.c)
+NET_OBJS := $(call objects,src/net/*.c)
+DAEMON_OBJS := $(call objects,src/daemon/*.c src/main.c)
+CLIENT_OBJS := $(call objects,src/cli/*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+LUA_FILES := $(wildcard src/store/lua/*.lua)
+ASSET_FILES := $(wildcard $(addprefix src/dashboard/*.,html css js svg))
+GENERATED := $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/assets.h
 
-all: $(BUILD)/libcore.a
+C_FILES := $(wildcard src/*.c src/*/*.c)
+H_FILES := $(wildcard include/livetally/*.h src/*/*.h)
+TEST_C_FILES := $(wildcard tests/unit/*.c tests/unit/*.h)
+SHELL_FILES := $(wildcard .ci/* tests/*.sh src/*/*.sh src/*/*/*.sh)
+
+# Sanitizers make everything slower: more patience, and smaller heaps of events.
+SLOW := LIVETALLY_PATIENCE=3 LIVETALLY_EVENTS=20000
+
+# A Redis server found by `make deps` outside the PATH.
+export PATH := $(CURDIR)/build/bin:$(PATH)
+
+all: $(BUILD)/livetallyd $(BUILD)/livetally $(BUILD)/libcore.a ## build everything (default)
 
 $(BUILD)/libcore.a: $(CORE_OBJS)
-	rm -f $@ && ar rcs $@ $^
+	$(call say,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/livetallyd: $(DAEMON_OBJS) $(NET_OBJS) $(STORE_OBJS) $(BUILD)/libcore.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(DAEMON_LIBS) -o $@
+
+$(BUILD)/livetally: $(CLIENT_OBJS) $(BUILD)/libcore.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(CLIENT_LIBS) -o $@
 
 $(BUILD)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
-$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libcore.a
+$(STORE_OBJS): | $(BUILD)/gen/lua_scripts.h
+$(NET_OBJS): | $(BUILD)/gen/assets.h
+
+$(BUILD)/gen/lua_scripts.h: src/store/lua/embed.sh Makefile $(LUA_FILES)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $< $(BUILD)/libcore.a -lcmocka -ljansson -lm -o $@
+	$(call say,EMBED)
+	$(Q)sh $< $(LUA_FILES) > $@.new && mv $@.new $@
 
-unit: $(UNIT_TESTS)
-	@set -e; for t in $^; do $$t; done
+$(BUILD)/gen/assets.h: src/dashboard/embed.sh Makefile $(ASSET_FILES)
+	@mkdir -p $(@D)
+	$(call say,EMBED)
+	$(Q)sh $< src/dashboard > $@.new && mv $@.new $@
 
-clean:
-	rm -rf $(BUILD)
+# What a unit test links besides core: objects by their place under src/, and libraries.
+test_config_PARTS := daemon/config daemon/config_check daemon/config_file daemon/file
+test_config_LIBS := -linih
+test_exact_redis_PARTS := store/commit store/keys store/resp
+test_exact_redis_LIBS := -lhiredis
+$(BUILD)/tests/test_exact_redis: | $(BUILD)/gen/lua_scripts.h
+test_exact_redis_PARTS := store/commit store/keys store/resp
+test_exact_redis_LIBS := -lhiredis
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all unit clean
+.SECONDEXPANSION:
+$(BUILD)/tests/%: tests/unit/%.c $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$($$*_PARTS))) \
+		$(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(call say,TEST)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -Isrc $(LDFLAGS_ALL) $< $(filter %.o %.a,$^) \
+		$($*_LIBS) $(TEST_LIBS) -o $@
+
+tests: $(UNIT_TESTS)
+
+unit: $(UNIT_TESTS) ## run the unit tests
+	@set -e; for test in $^; do $$test; done
+
+san: ## build and run the unit tests under AddressSanitizer and UBSan
+	$(MAKE) SANITIZE=address,undefined unit
+
+integration: all ## test the daemon from outside (ARGS="-k name" chooses)
+	LIVETALLY_BUILD=$(abspath $(BUILD)) $(if $(SANITIZE),$(SLOW)) \
+		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration $(ARGS)
+
+layers: $(BUILD)/libcore.a $(GENERATED) ## check that arrows between layers point one way
+	CC="$(CC)" tests/check-layers.sh $(BUILD)
+
+unitfile: $(BUILD)/livetallyd ## check the systemd unit
+	tests/check-unit.sh $(BUILD)
+
+lint: lint-format lint-shell lint-cppcheck lint-tidy ## check form and look for mistakes
+lint-format:
+	clang-format --dry-run -Werror $(C_FILES) $(H_FILES) $(TEST_C_FILES)
+lint-shell:
+	shellcheck $(SHELL_FILES)
+# Suppressed: compound literals in ?: break its parser; gcc and clang define signed right shifts.
+lint-cppcheck: $(GENERATED)
+	cppcheck -q -j 2 --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--error-exitcode=1 --suppress=missingIncludeSystem --suppress=internalAstError \
+		--suppress=shiftTooManyBitsSigned -D__GNUC__ -D_GNU_SOURCE -Iinclude -I$(BUILD)/gen \
+		$(C_FILES)
+lint-tidy: $(C_FILES:%.c=$(BUILD)/lint/%.ok)
+$(BUILD)/lint/%.ok: %.c $(H_FILES) .clang-tidy | $(GENERATED)
+	@mkdir -p $(@D)
+	$(call say,TIDY)
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- -std=c11 $(CPPFLAGS_ALL) 2>$@.log || \
+		{ cat $@.log; exit 1; }
+	@touch $@
+
+format: ## lay out all C files by .clang-format
+	clang-format -i $(C_FILES) $(H_FILES) $(TEST_C_FILES)
+
+sample: $(BUILD)/livetallyd ## write config/livetallyd.conf anew from the table of keys
+	$(BUILD)/livetallyd --print-config > config/livetallyd.conf
+
+run: deps ## build, start a simulated livestream and follow it (DEMO=0: no simulation)
+	@$(MAKE) --no-print-directory -s -j 2 all
+	@DEMO=$(DEMO) PORT=$(PORT) RATE=$(RATE) src/cli/run.sh $(BUILD)
+
+check: deps deps-test ## everything that has to be green, from a fresh clone on
+	@MAKE="$(MAKE)" tests/check.sh
+
+deps: ## install the Debian packages to build and run (nothing when all are there)
+	@.ci/packages.sh $(BUILD_PACKAGES)
+	@command -v redis-server > /dev/null || \
+		{ mkdir -p build/bin && ln -sf "$$(command -v redis-check-rdb)" build/bin/redis-server; }
+deps-test: ## install the Debian packages that `make check` needs besides
+	@.ci/packages.sh $(TEST_PACKAGES)
+
+install: all ## install under PREFIX (/usr/local), in DESTDIR if given
+	install -D -m 755 $(BUILD)/livetallyd $(DESTDIR)$(BINDIR)/livetallyd
+	install -D -m 755 $(BUILD)/livetally $(DESTDIR)$(BINDIR)/livetally
+	test -e $(DESTDIR)$(SYSCONFDIR)/livetally/livetallyd.conf || \
+		install -D -m 644 config/livetallyd.conf $(DESTDIR)$(SYSCONFDIR)/livetally/livetallyd.conf
+	install -D -m 644 systemd/livetally.sysusers $(DESTDIR)$(SYSUSERSDIR)/livetally.conf
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/bin/|$(BINDIR)/|; s|/etc/livetally|$(SYSCONFDIR)/livetally|' systemd/livetallyd.service \
+		> $(DESTDIR)$(UNITDIR)/livetallyd.service
+	@test -n "$(DESTDIR)" || echo "Now: systemd-sysusers && systemctl daemon-reload &&" \
+		"systemctl enable --now livetallyd"
+
+uninstall: ## remove what install put there; configuration and data stay
+	rm -f $(DESTDIR)$(BINDIR)/livetallyd $(DESTDIR)$(BINDIR)/livetally \
+		$(DESTDIR)$(SYSUSERSDIR)/livetally.conf $(DESTDIR)$(UNITDIR)/livetallyd.service
+
+clean: ## remove what was built; data of `make run DEMO=0` (build/run) stays
+	@test ! -d $(BUILD) || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name run -exec rm -rf {} +
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+
+-include $(patsubst %.o,%.d,$(CORE_OBJS) $(STORE_OBJS) $(NET_OBJS) \
+	$(DAEMON_OBJS) $(CLIENT_OBJS)) $(UNIT_TESTS:=.d)
+
+.DELETE_ON_ERROR:
+.PHONY: all tests unit san integration layers unitfile lint lint-format lint-shell lint-cppcheck \
+	lint-tidy format sample run check deps deps-test install uninstall clean help

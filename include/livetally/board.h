@@ -12,9 +12,9 @@
  * Loading a group (the store does it, through struct board_image) reads each lane's hash and feed;
  * the lane's later facts are added here. `included[lane]` says up to which version a lane is in.
  *
- * Bounds: max_cells over all groups. Clean cells of idle groups that nobody watches are dropped by
- * board_evict(); what is dirty or watched is not, so the store stops committing while
- * board_full(), and too_many_ids keeps the ids, hence the cells, within limits.
+ * Bounds: max_cells over all groups. Clean cells that nobody watches are dropped by board_evict(),
+ * at once when there are more; what is dirty or watched is not, so the store stops committing
+ * while board_full(), and too_many_ids keeps the ids, hence the cells, within limits.
  */
 #ifndef LIVETALLY_BOARD_H
 #define LIVETALLY_BOARD_H
@@ -133,9 +133,11 @@ bool board_full(const struct board *board); /* too many dirty or watched cells: 
  * since before_ms (monotonic) go as a whole. A LOADED group counts as touched when it was loaded,
  * watched or unwatched, a COLD one also when our own lane counted in it. Of unwatched groups that
  * stay, clean cells go that weren't used between two visits; a LOADED one becomes COLD for that.
- * One call visits an eighth of the board (but at least 65,536 cells) and the next goes on there, so
- * call it about once a second, best when no cells are taken. Over max_cells it visits everything,
- * and all clean cells of unwatched COLD groups go.
+ *
+ * It goes round the board: a call visits a 64th of it (but at least 16,384 cells), the next one
+ * goes on there, and a new round begins when the last one began before before_ms. So call it
+ * several times a second, best when no cells are taken. Over max_cells rounds follow each other, a
+ * call visits an 8th, and all clean cells of unwatched COLD groups go.
  */
 uint32_t board_evict(struct board *board, int64_t before_ms);
 void board_set_now(struct board *board, int64_t monotonic_ms); /* for group.used_ms */

@@ -34,6 +34,7 @@ struct board *board_new(const struct board_options *options)
     board->dirty = mem_alloc(DIRTY_MIN * sizeof(*board->dirty));
     board->dirty_mask = DIRTY_MIN - 1;
     board->hour_start_ms = INT64_MIN;
+    board->evict_round_ms = INT64_MIN;
     make_plan(board);
     return board;
 }

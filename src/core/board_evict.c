@@ -2,13 +2,16 @@
  * Dropping what nobody needs. A group nobody looks at exists only to collect what our lane adds to
  * it until the next checkpoint; after that its cells are in Redis. They are kept a while, since a
  * cell that is counted in again would otherwise need its base read again: a cell goes when the hand
- * comes by twice and it wasn't used in between (a clock, as in page replacement).
+ * comes by twice and it wasn't used in between (a clock, as in page replacement). The hand goes
+ * round the board once in the time after which things count as idle, a part at each call.
  */
 #include <stdlib.h>
 
 #include "board_private.h"
 
-#define EVICT_VISITS_MIN 65536u
+#define EVICT_VISITS_MIN 16384u
+#define EVICT_PART       64u
+#define EVICT_PART_FULL  8u
 
 struct eviction {
     struct board *board;
@@ -73,15 +76,20 @@ static bool visit_group(struct eviction *eviction, struct group *group)
 uint32_t board_evict(struct board *board, int64_t before_ms)
 {
     struct eviction eviction = {.board = board, .before_ms = before_ms};
-    uint32_t eighth = board->cell_count / 8;
     uint32_t groups = board->group_count;
 
     eviction.all = board->cell_count > board->max_cells;
-    eviction.visits = eighth > EVICT_VISITS_MIN ? eighth : EVICT_VISITS_MIN;
-    if (eviction.all)
-        eviction.visits = UINT32_MAX;
+    eviction.visits = board->cell_count / (eviction.all ? EVICT_PART_FULL : EVICT_PART);
+    if (eviction.visits < EVICT_VISITS_MIN)
+        eviction.visits = EVICT_VISITS_MIN;
     while (groups-- > 0 && eviction.visits > 0) {
-        struct group *group = board->evict_next != NULL ? board->evict_next : board->all_first;
+        struct group *group = board->evict_next;
+        if (group == NULL) {
+            if (board->evict_round_ms >= before_ms && !eviction.all)
+                break;
+            board->evict_round_ms = board->now_ms;
+            group = board->all_first;
+        }
         board->evict_next = group->all_next;
         if (!visit_group(&eviction, group))
             board->evict_next = group;

@@ -46,7 +46,8 @@ struct board {
     uint32_t group_mask;
     uint32_t group_count;
     struct group *all_first;
-    struct group *evict_next; /* where board_evict() goes on; NULL: at the beginning */
+    struct group *evict_next; /* where board_evict() goes on; NULL: a new round begins */
+    int64_t evict_round_ms;   /* when the last one began */
     uint32_t cell_count;
     uint32_t held_cells; /* of watched groups all, of others those dirty or taken */
 

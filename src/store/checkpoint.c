@@ -33,9 +33,9 @@ static int by_group(const void *left, const void *right)
 void checkpoint_connection_lost(struct partition *partition)
 {
     struct checkpoint *checkpoint = &partition->checkpoint;
-    for (uint32_t i = 0; i < checkpoint->count; i++)
-        board_dirty_return(partition->view.board, checkpoint->refs[i]);
-    checkpoint->count = 0;
+    for (uint32_t i = checkpoint->taken_at; i < checkpoint->taken_count; i++)
+        board_dirty_return(partition->view.board, checkpoint->taken[i]);
+    checkpoint->taken_count = checkpoint->taken_at = checkpoint->count = 0;
     checkpoint->running = false;
 }
 
@@ -144,6 +144,7 @@ static void chunk_written(void *context, const redisReply *reply)
     for (uint32_t i = 0; i < checkpoint->count; i++)
         board_dirty_written(partition->view.board, checkpoint->refs[i]);
     partition->stats->checkpoint_cells += checkpoint->count;
+    checkpoint->taken_at += checkpoint->count;
     checkpoint->count = 0;
     next_chunk(partition);
 }
@@ -305,18 +306,29 @@ static void ask_bases(struct partition *partition)
 
 /* --- the beginning ------------------------------------------------------------------------ */
 
+static void take_more(struct partition *partition)
+{
+    struct checkpoint *checkpoint = &partition->checkpoint;
+    uint32_t max = checkpoint->cells_left < CHECKPOINT_TAKEN ? checkpoint->cells_left
+                                                             : CHECKPOINT_TAKEN;
+    checkpoint->taken_at = 0;
+    checkpoint->taken_count = board_dirty_take(partition->view.board, checkpoint->taken, max);
+    checkpoint->cells_left -= checkpoint->taken_count;
+    qsort(checkpoint->taken, checkpoint->taken_count, sizeof *checkpoint->taken, by_group);
+}
+
 static void next_chunk(struct partition *partition)
 {
     struct checkpoint *checkpoint = &partition->checkpoint;
-    uint32_t max = checkpoint->cells_left < CHECKPOINT_CELLS ? checkpoint->cells_left
-                                                             : CHECKPOINT_CELLS;
-    checkpoint->count = board_dirty_take(partition->view.board, checkpoint->refs, max);
-    if (!checkpoint->count) {
+    if (checkpoint->taken_at == checkpoint->taken_count)
+        take_more(partition);
+    uint32_t left = checkpoint->taken_count - checkpoint->taken_at;
+    if (!left) {
         conclude(partition);
         return;
     }
-    checkpoint->cells_left -= checkpoint->count;
-    qsort(checkpoint->refs, checkpoint->count, sizeof *checkpoint->refs, by_group);
+    checkpoint->refs = &checkpoint->taken[checkpoint->taken_at];
+    checkpoint->count = left < CHECKPOINT_CELLS ? left : CHECKPOINT_CELLS;
     ask_bases(partition);
     if (!checkpoint->answers_left)
         write_chunk(partition);

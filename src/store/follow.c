@@ -199,7 +199,9 @@ static void epoch_read(void *context, const redisReply *reply)
     if (!reply || partition->phase != PHASE_LIVE)
         return;
     if (!reply_is_text(reply, partition->fence.epoch))
-        partition_resync(partition, "the data set's epoch changed");
+        partition_resync(partition, reply->type == REDIS_REPLY_ERROR
+                                        ? reply->str
+                                        : "the data set's epoch changed, or it is gone");
 }
 
 void follow_health(struct partition *partition)
@@ -271,8 +273,7 @@ void follow_generation(struct partition *partition)
     uint64_t now = (uint64_t)(clock_wall_ms(partition->clock) / partition->options.generation_ms);
     uint64_t current = partition->fence.generation;
     char generation[KEY_MAX_BYTES], meta[KEY_MAX_BYTES], old[3][KEY_MAX_BYTES];
-    if (now <= current || partition->generation_pending ||
-        partition->pipeline.state != PIPELINE_IDLE)
+    if (now <= current || partition->generation_pending)
         return;
     key_generation(&partition->keys, generation);
     key_meta(&partition->keys, meta);

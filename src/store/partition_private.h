@@ -83,18 +83,22 @@ struct feed_mark {
 #define FEED_KEEP_MS 60000
 #define FEED_KEEP_BYTES (UINT64_C(64) << 20)
 
-#define CHECKPOINT_CELLS 500 /* a script's share: keeps Redis's stalls short */
+#define CHECKPOINT_CELLS 500   /* a script's share: keeps Redis's stalls short */
+#define CHECKPOINT_TAKEN 16384 /* taken and sorted at a time, so that a hash is written in few calls */
 
 struct checkpoint {
     bool running;
     uint64_t version;    /* what it concludes */
     uint32_t cells_left; /* to take, of those dirty when it began */
-    uint32_t count;      /* of refs in flight */
+    uint32_t taken_count; /* cells taken */
+    uint32_t taken_at;    /* those before it are written */
+    uint32_t count;       /* of the chunk in flight, from there on */
     uint32_t answers_left; /* of base look-ups */
     uint32_t base_next;    /* first ref of the run whose base is answered next */
-    struct cell_ref refs[CHECKPOINT_CELLS]; /* in flight, in runs of one group */
-    bool asks_base[CHECKPOINT_CELLS];       /* its base was asked for */
-    bool run_asks[CHECKPOINT_CELLS];        /* at a run's first ref: any of its bases was */
+    struct cell_ref taken[CHECKPOINT_TAKEN]; /* sorted: in runs of one group */
+    const struct cell_ref *refs;             /* the chunk: &taken[taken_at] */
+    bool asks_base[CHECKPOINT_CELLS];        /* by place in the chunk: its base was asked for */
+    bool run_asks[CHECKPOINT_CELLS];         /* at a run's first ref: any of its bases was */
     uint64_t concluded; /* version of the last one */
     int64_t next_ms;
     struct feed_mark marks[FEED_MARKS]; /* ring */
@@ -140,7 +144,7 @@ struct partition {
     struct board *next_board;
     struct catalog *next_catalog;
     struct sync *sync;
-    char new_epoch[EPOCH_BYTES];
+    char new_epoch[EPOCH_BYTES]; /* proposed by our claim, or made because writes were lost */
     char loss[256]; /* the last loss, for people */
     char sync_problem[256];
     uint64_t high_water_version;
@@ -150,7 +154,7 @@ struct partition {
     uint64_t feed_token;
     bool poll_pending, health_pending, generation_pending, renew_pending;
     int64_t last_heard_ms; /* monotonic: last answer about the state of the data set */
-    int64_t next_health_ms, next_renew_ms, next_sync_ms;
+    int64_t next_health_ms, next_renew_ms, next_sync_ms, next_evict_ms;
     uint32_t day_wanted; /* business day being loaded to become today */
     struct buffer command;
     struct feed_reader reader;

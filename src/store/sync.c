@@ -382,6 +382,26 @@ static void read_versions(struct partition *partition)
 
 /* --- claim -------------------------------------------------------------------------------- */
 
+/* Another epoch than we knew, in this process or in the one before it. If it is the one we proposed,
+ * then there was no data set any more, and all that was in it is lost. */
+static void note_new_epoch(struct partition *partition)
+{
+    const char *known = partition->view.epoch[0] ? partition->view.epoch
+                                                 : partition->high_water_epoch;
+    if (!known[0] || strcmp(known, partition->fence.epoch) == 0)
+        return;
+    if (strcmp(partition->new_epoch, partition->fence.epoch) == 0) {
+        partition->stats->lost_writes++;
+        snprintf(partition->loss, sizeof partition->loss,
+                 "redis was empty: the data set of epoch %s is gone", known);
+        log_print(partition->log, LOG_LEVEL_ERROR, "redis lost writes: %s; tools may resend",
+                  partition->loss);
+    } else {
+        log_print(partition->log, LOG_LEVEL_WARNING, "the data set's epoch changed from %s to %s",
+                  known, partition->fence.epoch);
+    }
+}
+
 static void take_claim(struct partition *partition, const redisReply *reply)
 {
     struct fence *fence = &partition->fence;
@@ -399,9 +419,7 @@ static void take_claim(struct partition *partition, const redisReply *reply)
     fence->version = version;
     fence->generation = generation;
     snprintf(fence->epoch, sizeof fence->epoch, "%.*s", SLICE_ARG(epoch));
-    if (partition->view.epoch[0] && strcmp(partition->view.epoch, fence->epoch) != 0)
-        log_print(partition->log, LOG_LEVEL_WARNING, "the data set's epoch changed from %s to %s",
-                  partition->view.epoch, fence->epoch);
+    note_new_epoch(partition);
     read_versions(partition);
 }
 
@@ -429,9 +447,9 @@ static void claimed(void *context, const redisReply *reply)
 static void claim(struct partition *partition)
 {
     struct buffer *command = &partition->command;
-    char key[KEY_MAX_BYTES], token[17], epoch[17], zone[7];
+    char key[KEY_MAX_BYTES], token[17], zone[7];
     partition_random_hex(token);
-    partition_random_hex(epoch);
+    partition_random_hex(partition->new_epoch);
     partition->feed_token = strtoull(token, NULL, 16);
     snprintf(partition->fence.owner, sizeof partition->fence.owner, "%s:%s", partition->instance,
              token);
@@ -454,7 +472,7 @@ static void claim(struct partition *partition)
     resp_text(command, partition->instance);
     resp_text(command, token);
     resp_uint(command, partition->options.lease_ms);
-    resp_text(command, epoch);
+    resp_text(command, partition->new_epoch);
     resp_uint(command, (uint64_t)(clock_wall_ms(partition->clock) / partition->options.generation_ms));
     const char *const meta[] = {"schema",    SCHEMA, "currency",   partition->options.currency,
                                 "time_zone", zone,   "partitions", "1"};
@@ -500,6 +518,9 @@ static void info_read(void *context, const redisReply *reply)
         wait_and_retry(partition, "this redis is a read-only replica: connect to its master");
         return;
     }
+    for (int script = 0; script < SCRIPT_COUNT; script++)
+        if (!partition->script_sha[script][0])
+            return; /* script_loaded() has said why */
     claim(partition);
 }
 
@@ -531,6 +552,7 @@ void sync_start(struct partition *partition)
     };
     partition->sync = mem_zalloc(sizeof *partition->sync);
     partition->next_sync_ms = 0;
+    memset(partition->script_sha, 0, sizeof partition->script_sha);
     for (int script = 0; script < SCRIPT_COUNT; script++)
         redis_link_command(partition->link, done[script], partition, "SCRIPT LOAD %s",
                            script_texts[script]);
