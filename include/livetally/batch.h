@@ -9,7 +9,8 @@
  *
  *   judge ─ needs? ─▶ look up, learn, judge again
  *         └ ready  ─▶ commit ─ differs? ─▶ learn, judge again
- *                            └ done    ─▶ batch_commit_done(): the ledger cache learns what we wrote
+ *                            └ done    ─▶ batch_commit_done(): the ledger cache learns what we
+ * wrote
  */
 #ifndef LIVETALLY_BATCH_H
 #define LIVETALLY_BATCH_H
@@ -24,7 +25,8 @@
 #include "livetally/post.h"
 #include "livetally/rollup.h"
 
-#define BATCH_EVENTS_MAX 1024 /* events of a commit; posts are not split, so one post always fits */
+#define BATCH_EVENTS_MAX 1024 /* events of a commit; posts are not split, so one post always fits  \
+                               */
 
 /* Which ids have been seen in which dimension, to refuse new ones beyond a bound. */
 struct census {
@@ -56,11 +58,11 @@ struct judge {
 
 struct touch {
     struct slice id;
-    struct slice assumed; /* bytes in Redis; meaningless when NOWHERE */
-    struct slice next;    /* bytes as they shall be; absent: nothing there, nothing to write */
+    struct slice assumed;  /* bytes in Redis; meaningless when NOWHERE */
+    struct slice next;     /* bytes as they shall be; absent: nothing there, nothing to write */
     uint8_t assumed_place; /* enum record_place */
-    uint8_t next_place;   /* a record stays where it was born, a stub moves when its order comes */
-    bool changed;         /* next is to be written */
+    uint8_t next_place;    /* a record stays where it was born, a stub moves when its order comes */
+    bool changed;          /* next is to be written */
 };
 
 struct catalog_touch {
@@ -73,9 +75,9 @@ struct catalog_touch {
 
 /* Something that has to be looked up in Redis before this batch can be judged. */
 struct batch_need {
-    bool is_record;    /* else a catalog entry of `kind` */
+    bool is_record; /* else a catalog entry of `kind` */
     uint8_t kind;
-    struct slice id;   /* into the posts: lives as long as they are in the batch */
+    struct slice id; /* into the posts: lives as long as they are in the batch */
 };
 
 struct batch;
@@ -101,7 +103,7 @@ const struct touch *batch_touches(const struct batch *batch, uint32_t *ret_count
 const struct catalog_touch *batch_catalog(const struct batch *batch, uint32_t *ret_count);
 const struct fact *batch_facts(const struct batch *batch, uint32_t *ret_count);
 const struct metrics *batch_metrics(const struct batch *batch); /* what it adds to the lane */
-bool batch_changes(const struct batch *batch); /* something is to be written */
+bool batch_changes(const struct batch *batch);                  /* something is to be written */
 bool batch_verifies(const struct batch *batch); /* something is to be checked in Redis */
 /* Encodes facts and catalog changes for the feed. */
 void batch_feed_entry(const struct batch *batch, const struct names *names, uint64_t token,

@@ -27,7 +27,7 @@ enum catalog_kind {
 #define X(name, wire) CATALOG_##name,
     CATALOG_KINDS(X)
 #undef X
-    CATALOG_KIND_COUNT
+        CATALOG_KIND_COUNT
 };
 
 extern const char *const catalog_kind_names[CATALOG_KIND_COUNT];
@@ -76,12 +76,15 @@ uint64_t catalog_changes(const struct catalog *catalog);
 enum catalog_outcome {
     CATALOG_UNCHANGED, /* equal, or older than what is stored: a duplicate */
     CATALOG_CHANGED,
-    CATALOG_CONFLICT,  /* another host of a session, or county of a product */
+    CATALOG_CONFLICT, /* another host of a session, or county of a product */
 };
 
 /*
  * Merges an upsert over the current entry (NULL: none yet). On CHANGED the new JSON is appended to
  * *json. Pure: neither the entry nor a catalog is changed. On CONFLICT *ret_field names the field.
+ *
+ * Equal content of a newer stated time is a change (of the time); without a stated time it is not,
+ * or every blind retry would be one. A conflict is one whatever the time.
  */
 enum catalog_outcome catalog_merge(const struct catalog_entry *current, const struct event *event,
                                    struct buffer *json, const char **ret_field);

@@ -25,17 +25,17 @@
 #include "livetally/stats.h"
 #include "livetally/view.h"
 
-#define LIVE_TOPICS_MAX 256 /* PROTOCOL: topics per connection, default */
+#define LIVE_TOPICS_MAX       256 /* PROTOCOL: topics per connection, default */
 #define LIVE_BAD_MESSAGES_MAX 100
-#define HEARTBEAT_MS 15000
+#define HEARTBEAT_MS          15000
 
 struct hub;
 struct viewer;
 
 struct hub_options {
     uint32_t max_topics_per_viewer;
-    uint32_t max_topics; /* over all viewers */
-    uint32_t push_slice; /* viewers served in one hub_tick() before it yields */
+    uint32_t max_topics;            /* over all viewers */
+    uint32_t push_slice;            /* viewers served in one hub_tick() before it yields */
     uint32_t subscribes_per_second; /* more are answered late: 20 */
 };
 

@@ -11,12 +11,14 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t size_bytes);  /* uninitialised */
-void *mem_zalloc(size_t size_bytes); /* zeroed */
-void *mem_realloc(void *memory, size_t size_bytes);
+#define MEM_NEVER_NULL __attribute__((returns_nonnull, warn_unused_result))
+
+void *mem_alloc(size_t size_bytes) MEM_NEVER_NULL;  /* uninitialised */
+void *mem_zalloc(size_t size_bytes) MEM_NEVER_NULL; /* zeroed */
+void *mem_realloc(void *memory, size_t size_bytes) MEM_NEVER_NULL;
 /* Like realloc(memory, count * size_bytes), aborting when the product overflows. */
-void *mem_resize(void *memory, size_t count, size_t size_bytes);
-char *mem_strdup(const char *text);
-char *mem_strndup(const char *text, size_t size); /* always NUL-terminated */
+void *mem_resize(void *memory, size_t count, size_t size_bytes) MEM_NEVER_NULL;
+char *mem_strdup(const char *text) MEM_NEVER_NULL;
+char *mem_strndup(const char *text, size_t size) MEM_NEVER_NULL; /* always NUL-terminated */
 
 #endif

@@ -15,9 +15,9 @@ struct names;
 
 struct names *names_new(void);
 void names_free(struct names *names);
-uint32_t names_intern(struct names *names, struct slice id);            /* 0 for an empty id */
-uint32_t names_find(const struct names *names, struct slice id);        /* 0: never seen */
-struct slice names_text(const struct names *names, uint32_t number);    /* lives as long as names */
+uint32_t names_intern(struct names *names, struct slice id);         /* 0 for an empty id */
+uint32_t names_find(const struct names *names, struct slice id);     /* 0: never seen */
+struct slice names_text(const struct names *names, uint32_t number); /* lives as long as names */
 uint32_t names_count(const struct names *names);
 size_t names_memory_bytes(const struct names *names);
 

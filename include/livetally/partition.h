@@ -28,21 +28,21 @@ struct partition;
 
 struct partition_options {
     struct redis_link_options redis;
-    char prefix[32];       /* of all keys, "lt:" */
+    char prefix[32]; /* of all keys, "lt:" */
     char currency[4];
     struct calendar calendar;
-    char state_dir[256];   /* for the instance id and the high-water mark */
-    uint32_t replicas;     /* durability: 0 = local, N = acks wait for N replicas */
+    char state_dir[256]; /* for the instance id and the high-water mark */
+    uint32_t replicas;   /* durability: 0 = local, N = acks wait for N replicas */
     uint32_t lease_ms;
-    uint32_t poll_ms;      /* of other lanes' feeds */
+    uint32_t poll_ms; /* of other lanes' feeds */
     uint32_t checkpoint_ms;
     uint32_t max_ids[DIMENSION_COUNT]; /* beyond: too_many_ids */
-    uint32_t max_catalog;  /* entries of each kind */
+    uint32_t max_catalog;              /* entries of each kind */
     uint32_t max_cells;
     uint32_t cached_orders; /* ledger records kept in memory */
     uint32_t day_keep_days;
     uint32_t minute_keep_hours;
-    int64_t generation_ms;  /* span of a ledger generation */
+    int64_t generation_ms; /* span of a ledger generation */
 };
 
 struct partition_ops {

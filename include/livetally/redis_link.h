@@ -31,13 +31,14 @@
 struct redis_target {
     char host[256]; /* "" for a Unix socket; also an IPv6 address without brackets */
     int port;
-    char path[108]; /* of the Unix socket, else "" */
+    char path[108];     /* of the Unix socket, else "" */
     char password[256]; /* "" = none; may also be set by the caller */
     int database;
 };
 
 int redis_target_parse(const char *text, struct redis_target *ret_target, struct error *error);
-void redis_target_describe(const struct redis_target *target, char *out, size_t size); /* no password */
+void redis_target_describe(const struct redis_target *target, char *out,
+                           size_t size); /* no password */
 
 struct redis_link;
 

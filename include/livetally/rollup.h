@@ -36,7 +36,7 @@ enum metric {
 #define X(name, wire) METRIC_##name,
     METRICS(X)
 #undef X
-    METRIC_COUNT
+        METRIC_COUNT
 };
 
 struct metrics {
@@ -49,7 +49,7 @@ extern const char *const metric_names[METRIC_COUNT];
 #define TOTAL_MAX INT64_C(9007199254740991)
 /* Each of the 16 lanes may reach a sixteenth of it, so their sum can't pass it unseen. */
 #define LANE_TOTAL_MAX (TOTAL_MAX / LANE_COUNT)
-#define LANE_COUNT 16
+#define LANE_COUNT     16
 
 static inline int64_t metrics_net(const struct metrics *m)
 {
@@ -68,15 +68,10 @@ enum dimension {
     DIMENSION_COUNT
 };
 
-enum period {
-    PERIOD_ALL,
-    PERIOD_DAY,
-    PERIOD_MINUTE,
-    PERIOD_COUNT
-};
+enum period { PERIOD_ALL, PERIOD_DAY, PERIOD_MINUTE, PERIOD_COUNT };
 
-#define PERIODS_A (1u << PERIOD_ALL)
-#define PERIODS_AD (PERIODS_A | 1u << PERIOD_DAY)
+#define PERIODS_A   (1u << PERIOD_ALL)
+#define PERIODS_AD  (PERIODS_A | 1u << PERIOD_DAY)
 #define PERIODS_ADM (PERIODS_AD | 1u << PERIOD_MINUTE)
 
 /* name, key text, first dimension, second dimension, periods kept */
@@ -97,7 +92,7 @@ enum rollup {
 #define X(name, text, first, second, periods) ROLLUP_##name,
     ROLLUPS(X)
 #undef X
-    ROLLUP_COUNT
+        ROLLUP_COUNT
 };
 
 struct rollup_row {

@@ -17,11 +17,13 @@
     X(refunds, "refunds_total", "Refunds accepted and durable")                                    \
     X(parked, "refunds_parked_total", "Refunds kept until their order arrives")                    \
     X(duplicates, "duplicates_total", "Events recognised as retries")                              \
-    X(catalog_changes, "catalog_changes_total", "Hosts, products and sessions registered or changed")\
+    X(catalog_changes, "catalog_changes_total",                                                    \
+      "Hosts, products and sessions registered or changed")                                        \
     X(messages, "ingest_messages_total", "Ingest messages received")                               \
     X(message_bytes, "ingest_bytes_total", "Bytes of ingest messages received")                    \
     X(commits, "commits_total", "Commits that succeeded")                                          \
-    X(commits_judged_again, "commits_judged_again_total", "Commits refused because a record differed, and judged again") \
+    X(commits_judged_again, "commits_judged_again_total",                                          \
+      "Commits refused because a record differed, and judged again")                               \
     X(commits_fenced, "commits_fenced_total", "Commits refused by a fence")                        \
     X(checkpoints, "checkpoints_total", "Checkpoints completed")                                   \
     X(checkpoint_cells, "checkpoint_cells_total", "Cells written by checkpoints")                  \
@@ -38,7 +40,8 @@
     X(frames_encoded, "frames_encoded_total", "Snapshots and updates encoded")                     \
     X(frames_pushed, "frames_pushed_total", "Messages handed to viewers' sockets")                 \
     X(bytes_pushed, "bytes_pushed_total", "Bytes of those messages")                               \
-    X(updates_conflated, "updates_conflated_total", "Updates skipped for viewers whose socket was full") \
+    X(updates_conflated, "updates_conflated_total",                                                \
+      "Updates skipped for viewers whose socket was full")                                         \
     X(bad_messages, "bad_messages_total", "Messages answered with an error")
 
 /* field, metric name, help */
@@ -71,8 +74,14 @@ struct histogram {
     X(batch_events, "batch_events", "Events in a commit", EVENTS)
 
 #define STATS_BOUNDS_SECONDS                                                                       \
-    {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60}
-#define STATS_BOUNDS_EVENTS {1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768, 1024}
+    {                                                                                              \
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,  \
+            10, 60                                                                                 \
+    }
+#define STATS_BOUNDS_EVENTS                                                                        \
+    {                                                                                              \
+        1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768, 1024                        \
+    }
 
 struct stats {
 #define X(field, name, help) uint64_t field;

@@ -13,8 +13,8 @@
 #define TICKER_ORDERS 20 /* PROTOCOL: at most 20 */
 
 struct ticker_ring {
-    uint64_t count;   /* orders so far; the newest has sequence number `count` */
-    uint64_t cleared; /* those up to this number are forgotten */
+    uint64_t count;                    /* orders so far; the newest has sequence number `count` */
+    uint64_t cleared;                  /* those up to this number are forgotten */
     struct fact orders[TICKER_ORDERS]; /* sequence number s is at [(s - 1) % TICKER_ORDERS] */
 };
 
@@ -28,7 +28,8 @@ const struct ticker_ring *ticker_all(const struct ticker *ticker);
 /* Calls nest. A session's ring starts with those of the newest orders of all that are its. */
 void ticker_watch(struct ticker *ticker, uint32_t session);
 void ticker_unwatch(struct ticker *ticker, uint32_t session);
-const struct ticker_ring *ticker_session(const struct ticker *ticker, uint32_t session); /* or NULL */
+const struct ticker_ring *ticker_session(const struct ticker *ticker,
+                                         uint32_t session); /* or NULL */
 
 /* How many of the orders after sequence number `seen` are still there, at most TICKER_ORDERS. */
 uint32_t ticker_ring_after(const struct ticker_ring *ring, uint64_t seen);

@@ -46,27 +46,21 @@ enum board_kind {
     BOARD_KIND_COUNT
 };
 
-enum board_by {
-    BOARD_BY_GROSS,
-    BOARD_BY_NET,
-    BOARD_BY_ORDERS,
-    BOARD_BY_UNITS,
-    BOARD_BY_COUNT
-};
+enum board_by { BOARD_BY_GROSS, BOARD_BY_NET, BOARD_BY_ORDERS, BOARD_BY_UNITS, BOARD_BY_COUNT };
 
 /* Plain value; compare canonical names to compare topics. */
 struct topic {
     enum topic_kind kind;
-    enum scope_kind scope;        /* SCOPE and SERIES; TICKER: TOTAL or SESSION; BOARD: the filter,
-                                     SCOPE_TOTAL = none */
-    enum board_kind board;        /* BOARD */
-    enum board_by by;             /* BOARD */
-    bool today;                   /* BOARD: period */
-    uint16_t rows;                /* BOARD: n, 1 … 100 */
-    uint16_t minutes;             /* SERIES: 1 … 1440 */
-    uint32_t code;                /* county, prefecture (4 digits) or province (2 digits) */
+    enum scope_kind scope; /* SCOPE and SERIES; TICKER: TOTAL or SESSION; BOARD: the filter,
+                              SCOPE_TOTAL = none */
+    enum board_kind board; /* BOARD */
+    enum board_by by;      /* BOARD */
+    bool today;            /* BOARD: period */
+    uint16_t rows;         /* BOARD: n, 1 … 100 */
+    uint16_t minutes;      /* SERIES: 1 … 1440 */
+    uint32_t code;         /* county, prefecture (4 digits) or province (2 digits) */
     uint8_t id_size;
-    char id[ID_MAX_BYTES];        /* host, product, session or platform */
+    char id[ID_MAX_BYTES]; /* host, product, session or platform */
 };
 
 static inline struct slice topic_id(const struct topic *topic)

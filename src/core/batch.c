@@ -17,6 +17,7 @@
             (capacity) = (capacity) ? (capacity)*2 : 256;                                          \
             (array) = mem_resize((array), (capacity), sizeof *(array));                            \
         }                                                                                          \
+        assert(array);                                                                             \
     } while (0)
 
 static struct slice touch_id(const void *array, uint32_t place)
@@ -187,7 +188,8 @@ bool batch_asked(struct batch *batch, enum catalog_kind kind, struct slice id)
 }
 
 /* Refunds whose order nobody here knows are looked up before anything else is judged: so a batch
- * is seldom judged twice. Orders in the batch are known once they are judged, so these don't count. */
+ * is seldom judged twice. Orders in the batch are known once they are judged, so these don't count.
+ */
 static void look_for_unknown_records(struct batch *batch, const struct judge *judge)
 {
     for (struct post *post = batch->first; post; post = post->next)
@@ -283,8 +285,8 @@ void batch_feed_entry(const struct batch *batch, const struct names *names, uint
         catalog = mem_resize(NULL, batch->catalog_count, sizeof *catalog);
     for (uint32_t i = 0; i < batch->catalog_count; i++)
         if (batch->catalog[i].changed)
-            catalog[changed++] = (struct fact_catalog){
-                batch->catalog[i].kind, batch->catalog[i].id, batch->catalog[i].next};
+            catalog[changed++] = (struct fact_catalog){batch->catalog[i].kind, batch->catalog[i].id,
+                                                       batch->catalog[i].next};
     feed_entry_encode(out, names,
                       &(struct feed_entry){.token = token,
                                            .facts = batch->facts,

@@ -15,7 +15,7 @@
 #include "partition_private.h"
 #include "resp.h"
 
-#define FIXED_KEYS 4
+#define FIXED_KEYS      4
 #define MARK_SPACING_MS 1000
 
 static void next_chunk(struct partition *partition);
@@ -64,7 +64,8 @@ static uint64_t trimmable(struct partition *partition, int64_t now_ms)
 static void add_mark(struct partition *partition, int64_t now_ms)
 {
     struct checkpoint *checkpoint = &partition->checkpoint;
-    uint32_t newest = (checkpoint->mark_first + checkpoint->mark_count + FEED_MARKS - 1) % FEED_MARKS;
+    uint32_t newest =
+        (checkpoint->mark_first + checkpoint->mark_count + FEED_MARKS - 1) % FEED_MARKS;
     if (checkpoint->mark_count == FEED_MARKS ||
         (checkpoint->mark_count &&
          (checkpoint->marks[newest].version == checkpoint->version ||
@@ -97,8 +98,8 @@ static bool succeeded(struct partition *partition, const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 1)
         return true;
-    partition_resync(partition, reply->type == REDIS_REPLY_ERROR ? reply->str
-                                                                 : "a checkpoint was fenced");
+    partition_resync(partition,
+                     reply->type == REDIS_REPLY_ERROR ? reply->str : "a checkpoint was fenced");
     return false;
 }
 
@@ -309,8 +310,8 @@ static void ask_bases(struct partition *partition)
 static void take_more(struct partition *partition)
 {
     struct checkpoint *checkpoint = &partition->checkpoint;
-    uint32_t max = checkpoint->cells_left < CHECKPOINT_TAKEN ? checkpoint->cells_left
-                                                             : CHECKPOINT_TAKEN;
+    uint32_t max =
+        checkpoint->cells_left < CHECKPOINT_TAKEN ? checkpoint->cells_left : CHECKPOINT_TAKEN;
     checkpoint->taken_at = 0;
     checkpoint->taken_count = board_dirty_take(partition->view.board, checkpoint->taken, max);
     checkpoint->cells_left -= checkpoint->taken_count;
@@ -345,8 +346,8 @@ void checkpoint_tick(struct partition *partition)
 {
     struct checkpoint *checkpoint = &partition->checkpoint;
     int64_t now_ms = partition_now_ms(partition);
-    bool due = now_ms >= checkpoint->next_ms || partition->stopping ||
-               board_full(partition->view.board);
+    bool due =
+        now_ms >= checkpoint->next_ms || partition->stopping || board_full(partition->view.board);
     if (checkpoint->running || !due)
         return;
     if (!board_dirty_count(partition->view.board) &&

@@ -54,8 +54,7 @@ static struct slice action_text(const struct touch *touch)
 {
     if (!touch->changed)
         return SLICE("");
-    bool moves =
-        touch->assumed_place == PLACE_PREVIOUS && touch->next_place == PLACE_CURRENT;
+    bool moves = touch->assumed_place == PLACE_PREVIOUS && touch->next_place == PLACE_CURRENT;
     return moves ? SLICE("m") : SLICE("s");
 }
 

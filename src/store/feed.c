@@ -30,7 +30,8 @@ bool reply_feed_entry(const redisReply *reply, uint64_t *ret_version, struct sli
         return false;
     struct slice id = reply_slice(reply->element[0]);
     *ret_bytes = reply_slice(reply->element[1]->element[1]);
-    if (!ret_bytes->data || id.size < 3 || id.size > 22 || memcmp(id.data + id.size - 2, "-0", 2))
+    if (!ret_bytes->data || id.size < 3 || id.size > 22 ||
+        memcmp(id.data + id.size - 2, "-0", 2) != 0)
         return false;
     uint64_t version = 0;
     for (size_t i = 0; i < id.size - 2; i++) {

@@ -11,9 +11,9 @@
 #include "partition_private.h"
 #include "resp.h"
 
-#define HEALTH_MS 1000
+#define HEALTH_MS    1000
 #define POLL_ENTRIES 128
-#define BEHIND_MAX 2 /* health checks in a row that a lane is ahead with nothing to read */
+#define BEHIND_MAX   2 /* health checks in a row that a lane is ahead with nothing to read */
 
 void follow_note_version(struct partition *partition, uint32_t lane, uint64_t version)
 {
@@ -248,10 +248,10 @@ void follow_renew(struct partition *partition)
         return;
     partition->next_renew_ms = now_ms + partition->options.lease_ms / 3;
     key_lane(&partition->keys, partition->fence.lane, "owner", key);
-    partition->renew_pending = redis_link_command(
-        partition->link, renewed, partition, "EVALSHA %s 1 %s %s %d",
-        partition->script_sha[SCRIPT_RENEW], key, partition->fence.owner,
-        (int)partition->options.lease_ms);
+    partition->renew_pending =
+        redis_link_command(partition->link, renewed, partition, "EVALSHA %s 1 %s %s %d",
+                           partition->script_sha[SCRIPT_RENEW], key, partition->fence.owner,
+                           (int)partition->options.lease_ms);
 }
 
 static void advanced(void *context, const redisReply *reply)
@@ -277,7 +277,8 @@ void follow_generation(struct partition *partition)
         return;
     key_generation(&partition->keys, generation);
     key_meta(&partition->keys, meta);
-    key_orders(&partition->keys, current - 1, old[0]); /* two are live: this one, and the one before */
+    key_orders(&partition->keys, current - 1,
+               old[0]); /* two are live: this one, and the one before */
     key_orders(&partition->keys, current - 2, old[1]);
     key_orders(&partition->keys, now - current > 1 ? current : current - 3, old[2]);
     partition->generation_pending = redis_link_command(

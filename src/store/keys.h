@@ -12,7 +12,7 @@
 #include "livetally/rollup.h"
 
 #define PREFIX_MAX_BYTES 32
-#define KEY_MAX_BYTES 96 /* of the keys below with char[] output */
+#define KEY_MAX_BYTES    96 /* of the keys below with char[] output */
 
 struct keys {
     char prefix[PREFIX_MAX_BYTES + 8]; /* with tag and colon */

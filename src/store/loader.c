@@ -24,9 +24,9 @@
 #include "resp.h"
 
 #define SCANS_IN_FLIGHT 64
-#define SCAN_COUNT 1000
-#define FEED_ENTRIES 64
-#define ATTEMPTS_MAX 5
+#define SCAN_COUNT      1000
+#define FEED_ENTRIES    64
+#define ATTEMPTS_MAX    5
 
 struct item {
     struct group_key key;
@@ -51,7 +51,7 @@ struct loader {
     uint32_t lanes; /* bit set of those that exist */
     struct scan *scans;
     uint32_t scan_count, scan_next, scans_open;
-    uint32_t feed_lane; /* being read */
+    uint32_t feed_lane;    /* being read */
     uint64_t feed_version; /* read up to there */
     uint32_t attempts;
 };
@@ -310,8 +310,8 @@ static void plan_scans(struct loader *loader)
 {
     const struct calendar *calendar = &loader->partition->options.calendar;
     loader->scan_count = loader->scan_next = loader->scans_open = 0;
-    loader->scans = mem_resize(NULL, (size_t)loader->item_count * LANE_COUNT + 1,
-                               sizeof *loader->scans);
+    loader->scans =
+        mem_resize(NULL, (size_t)loader->item_count * LANE_COUNT + 1, sizeof *loader->scans);
     for (uint32_t i = 0; i < loader->item_count; i++)
         for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
             if (!(loader->lanes >> lane & 1))

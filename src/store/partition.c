@@ -11,11 +11,11 @@
 #include "livetally/mem.h"
 #include "partition_private.h"
 
-#define TICK_MS 50
-#define STALE_MS 2000
+#define TICK_MS          50
+#define STALE_MS         2000
 #define TOMORROW_LEAD_MS (10 * MINUTE_MS) /* tomorrow's groups are loaded that long before */
-#define EVICT_MS 1000
-#define EVICT_IDLE_MS 60000
+#define EVICT_MS         1000
+#define EVICT_IDLE_MS    60000
 
 /* Always loaded, for all time and today: what the start page shows, and what bounds ids. */
 static const enum rollup pins[] = {ROLLUP_TOTAL,   ROLLUP_HOST,    ROLLUP_COUNTY,
@@ -103,7 +103,8 @@ bool partition_want(void *context, struct group_key key)
         if (group_key_equal(partition->wanted[i], key))
             return true;
     if (partition->wanted_count == partition->wanted_capacity) {
-        partition->wanted_capacity = partition->wanted_capacity ? partition->wanted_capacity * 2 : 64;
+        partition->wanted_capacity =
+            partition->wanted_capacity ? partition->wanted_capacity * 2 : 64;
         partition->wanted =
             mem_resize(partition->wanted, partition->wanted_capacity, sizeof *partition->wanted);
     }
@@ -204,7 +205,8 @@ static void on_tick(uv_timer_t *timer)
     board_set_now(partition->view.board, now_ms);
     if (partition->was_ready)
         follow_staleness(partition, now_ms);
-    if (partition->phase == PHASE_SYNC && partition->next_sync_ms && now_ms >= partition->next_sync_ms)
+    if (partition->phase == PHASE_SYNC && partition->next_sync_ms &&
+        now_ms >= partition->next_sync_ms)
         partition_resync(partition, partition->sync_problem);
     if (partition->phase != PHASE_LIVE)
         return;

@@ -2,7 +2,8 @@
  * A partition's parts, each in a file of its own, around one struct:
  *
  *   partition.c    life cycle, ticks, the public functions
- *   sync.c         the way in after every connect: check, claim, load, swap boards
+ *   sync_claim.c   the way in after every connect: check, claim, were writes lost?
+ *   sync.c         then: load, swap boards, go live
  *   loader.c       reading groups from Redis
  *   pipeline.c     queue, judge, look up, commit, done
  *   follow.c       other lanes' feeds, and the health of the data set
@@ -34,7 +35,7 @@ enum script {
 #define X(name, file) SCRIPT_##name,
     SCRIPTS(X)
 #undef X
-    SCRIPT_COUNT
+        SCRIPT_COUNT
 };
 
 enum phase {
@@ -79,27 +80,28 @@ struct feed_mark {
     int64_t monotonic_ms;
     uint64_t bytes; /* of entries, since the start of the process */
 };
-#define FEED_MARKS 128
-#define FEED_KEEP_MS 60000
+#define FEED_MARKS      128
+#define FEED_KEEP_MS    60000
 #define FEED_KEEP_BYTES (UINT64_C(64) << 20)
 
-#define CHECKPOINT_CELLS 500   /* a script's share: keeps Redis's stalls short */
-#define CHECKPOINT_TAKEN 16384 /* taken and sorted at a time, so that a hash is written in few calls */
+#define CHECKPOINT_CELLS 500 /* a script's share: keeps Redis's stalls short */
+#define CHECKPOINT_TAKEN                                                                           \
+    16384 /* taken and sorted at a time, so that a hash is written in few calls */
 
 struct checkpoint {
     bool running;
-    uint64_t version;    /* what it concludes */
-    uint32_t cells_left; /* to take, of those dirty when it began */
-    uint32_t taken_count; /* cells taken */
-    uint32_t taken_at;    /* those before it are written */
-    uint32_t count;       /* of the chunk in flight, from there on */
-    uint32_t answers_left; /* of base look-ups */
-    uint32_t base_next;    /* first ref of the run whose base is answered next */
+    uint64_t version;                        /* what it concludes */
+    uint32_t cells_left;                     /* to take, of those dirty when it began */
+    uint32_t taken_count;                    /* cells taken */
+    uint32_t taken_at;                       /* those before it are written */
+    uint32_t count;                          /* of the chunk in flight, from there on */
+    uint32_t answers_left;                   /* of base look-ups */
+    uint32_t base_next;                      /* first ref of the run whose base is answered next */
     struct cell_ref taken[CHECKPOINT_TAKEN]; /* sorted: in runs of one group */
     const struct cell_ref *refs;             /* the chunk: &taken[taken_at] */
     bool asks_base[CHECKPOINT_CELLS];        /* by place in the chunk: its base was asked for */
     bool run_asks[CHECKPOINT_CELLS];         /* at a run's first ref: any of its bases was */
-    uint64_t concluded; /* version of the last one */
+    uint64_t concluded;                      /* version of the last one */
     int64_t next_ms;
     struct feed_mark marks[FEED_MARKS]; /* ring */
     uint32_t mark_first, mark_count;
@@ -136,7 +138,7 @@ struct partition {
 
     struct pipeline pipeline;
     struct checkpoint checkpoint;
-    struct loader *loader; /* a load under way, or NULL */
+    struct loader *loader;    /* a load under way, or NULL */
     struct group_key *wanted; /* for the next one */
     uint32_t wanted_count, wanted_capacity;
 
@@ -145,7 +147,7 @@ struct partition {
     struct catalog *next_catalog;
     struct sync *sync;
     char new_epoch[EPOCH_BYTES]; /* proposed by our claim, or made because writes were lost */
-    char loss[256]; /* the last loss, for people */
+    char loss[256];              /* the last loss, for people */
     char sync_problem[256];
     uint64_t high_water_version;
     uint32_t high_water_lane;
@@ -173,16 +175,21 @@ void partition_resync(struct partition *partition, const char *reason);
 void partition_tell_available(struct partition *partition);
 void partition_view_changed(struct partition *partition);
 int64_t partition_now_ms(const struct partition *partition); /* monotonic */
-void partition_random_hex(char out[17]); /* 16 random hex digits */
+void partition_random_hex(char out[17]);                     /* 16 random hex digits */
 bool partition_send(struct partition *partition, redis_reply_fn *done, void *context);
 /* Groups that are always loaded: for all time (day 0) and for today. */
 extern const uint32_t partition_pin_count;
 struct group_key partition_pin_key(uint32_t pin, uint32_t day);
 
-/* sync.c */
+/* sync_claim.c */
 void sync_start(struct partition *partition); /* connected */
+/* A problem that time may cure: said once for as long as it is the same, tried again in a second.
+ */
+void sync_wait_and_retry(struct partition *partition, const char *problem);
+
+/* sync.c */
+void sync_load(struct partition *partition);  /* claimed */
 void sync_abort(struct partition *partition); /* connection lost */
-void sync_loaded(struct partition *partition);
 
 /* loader.c: one load at a time */
 typedef void loader_done_fn(struct partition *partition);

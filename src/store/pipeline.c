@@ -107,8 +107,7 @@ static void count_commit(struct partition *partition)
     struct stats *stats = partition->stats;
     uint32_t fact_count, catalog_count;
     const struct fact *facts = batch_facts(partition->pipeline.batch, &fact_count);
-    const struct catalog_touch *catalog =
-        batch_catalog(partition->pipeline.batch, &catalog_count);
+    const struct catalog_touch *catalog = batch_catalog(partition->pipeline.batch, &catalog_count);
     stats->commits++;
     for (uint32_t i = 0; i < fact_count; i++) {
         stats->orders += facts[i].kind == FACT_ORDER;
@@ -116,8 +115,8 @@ static void count_commit(struct partition *partition)
     }
     for (uint32_t i = 0; i < catalog_count; i++)
         stats->catalog_changes += catalog[i].changed;
-    histogram_add(&stats->batch_events, STATS_EVENTS,
-                  batch_event_count(partition->pipeline.batch), 1);
+    histogram_add(&stats->batch_events, STATS_EVENTS, batch_event_count(partition->pipeline.batch),
+                  1);
 }
 
 /* The commit is in Redis. apply: its facts are not in the board yet. */
@@ -241,8 +240,7 @@ static void looked_up_records(struct partition *partition, const redisReply *rep
     uint32_t count;
     const struct batch_need *needs = batch_needs(partition->pipeline.batch, &count);
     if (reply)
-        looked_up(partition,
-                  lookup_records_answer(reply, place, needs, count, &partition->judge));
+        looked_up(partition, lookup_records_answer(reply, place, needs, count, &partition->judge));
 }
 
 static void looked_up_current(void *context, const redisReply *reply)

@@ -1,14 +1,13 @@
 /*
  * Two small files in the state folder. `instance` names this daemon for ever, so that after a crash
  * it gets its lane back at once instead of waiting for the lease to run out. `high-water` notes the
- * newest version of our lane, so that a Redis that came back with less than it acknowledged is found
- * out even after a restart.
+ * newest version of our lane, so that a Redis that came back with less than it acknowledged is
+ * found out even after a restart.
  */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "partition_private.h"
 
@@ -58,15 +57,18 @@ void state_file_instance(struct partition *partition)
 
 void state_file_read(struct partition *partition)
 {
-    char line[128], epoch[EPOCH_BYTES];
-    uint32_t lane;
-    uint64_t version;
-    if (!read_line(partition, "high-water", line, sizeof line) ||
-        sscanf(line, "%16s %" SCNu32 " %" SCNu64, epoch, &lane, &version) != 3)
+    char line[128], *rest = line, *end;
+    if (!read_line(partition, "high-water", line, sizeof line))
         return;
-    memcpy(partition->high_water_epoch, epoch, sizeof epoch);
-    partition->high_water_lane = lane;
-    partition->high_water_version = version;
+    const char *epoch = strsep(&rest, " ");
+    if (!is_hex(epoch, EPOCH_BYTES - 1) || !rest)
+        return;
+    unsigned long lane = strtoul(rest, &end, 10);
+    if (lane >= LANE_COUNT || *end != ' ')
+        return;
+    partition->high_water_version = strtoull(end + 1, NULL, 10);
+    partition->high_water_lane = (uint32_t)lane;
+    memcpy(partition->high_water_epoch, epoch, EPOCH_BYTES);
 }
 
 void state_file_write(struct partition *partition)
@@ -79,7 +81,8 @@ void state_file_write(struct partition *partition)
         return;
     partition->high_water_lane = fence->lane;
     partition->high_water_version = fence->version;
-    snprintf(partition->high_water_epoch, sizeof partition->high_water_epoch, "%.16s", fence->epoch);
+    snprintf(partition->high_water_epoch, sizeof partition->high_water_epoch, "%.16s",
+             fence->epoch);
     snprintf(line, sizeof line, "%s %" PRIu32 " %" PRIu64, fence->epoch, fence->lane,
              fence->version);
     write_line(partition, "high-water", line);

@@ -1,8 +1,7 @@
 /*
- * The way in, after every connect and whenever something was not as expected:
+ * The way in, second half (sync_claim.c is the first): with a lane claimed, everything is read.
  *
- *   scripts, INFO ─▶ claim a lane ─▶ versions: were writes lost? then a new epoch
- *     ─▶ catalogs ─▶ our feed after our checkpoint: which groups it touched
+ *   catalogs ─▶ our feed after our checkpoint: which groups it touched
  *     ─▶ load: what is always shown, what is watched, what our feed touched ─▶ swap boards, go live
  *
  * Loading the groups that our own feed touched after the last checkpoint makes their cells exact
@@ -15,19 +14,10 @@
 
 #include "feed.h"
 #include "livetally/mem.h"
-#include "lua_scripts.h"
 #include "partition_private.h"
 #include "resp.h"
 
-#define SCHEMA "1"
-#define RETRY_MS 1000
 #define OWN_FEED_ENTRIES 64
-
-static const char *const script_texts[] = {
-#define X(name, file) lua_##file,
-    SCRIPTS(X)
-#undef X
-};
 
 struct sync {
     struct buffer newest_entry; /* of our feed, to tell what became of a commit in flight */
@@ -37,15 +27,6 @@ struct sync {
     struct group_key *keys; /* to load */
     uint32_t key_count, key_capacity;
 };
-
-/* A problem that time may cure: said once for as long as it is the same, tried again in a second. */
-static void wait_and_retry(struct partition *partition, const char *problem)
-{
-    if (strcmp(partition->sync_problem, problem) != 0)
-        log_print(partition->log, LOG_LEVEL_ERROR, "not ready: %s", problem);
-    snprintf(partition->sync_problem, sizeof partition->sync_problem, "%s", problem);
-    partition->next_sync_ms = partition_now_ms(partition) + RETRY_MS;
-}
 
 static void sync_free(struct partition *partition)
 {
@@ -120,7 +101,7 @@ static void swap_boards(struct partition *partition)
     board_free(old_board);
 }
 
-void sync_loaded(struct partition *partition)
+static void sync_loaded(struct partition *partition)
 {
     struct sync *sync = partition->sync;
     bool first = !partition->was_ready;
@@ -137,9 +118,10 @@ void sync_loaded(struct partition *partition)
     partition->was_ready = true;
     partition->stats->resyncs++;
     partition->stats->lane = partition->fence.lane;
-    log_print(partition->log, LOG_LEVEL_NOTICE, "live: lane=%" PRIu32 " version=%" PRIu64
-              " epoch=%s generation=%" PRIu64, partition->fence.lane, partition->fence.version,
-              partition->fence.epoch, partition->fence.generation);
+    log_print(partition->log, LOG_LEVEL_NOTICE,
+              "live: lane=%" PRIu32 " version=%" PRIu64 " epoch=%s generation=%" PRIu64,
+              partition->fence.lane, partition->fence.version, partition->fence.epoch,
+              partition->fence.generation);
     pipeline_resolve(partition, partition->fence.version,
                      sync->has_newest_entry ? buffer_slice(&sync->newest_entry)
                                             : (struct slice){NULL, 0});
@@ -207,15 +189,16 @@ static void own_feed_read(void *context, const redisReply *reply)
     if (!reply)
         return;
     if (reply->type != REDIS_REPLY_ARRAY) {
-        wait_and_retry(partition, reply->type == REDIS_REPLY_ERROR ? reply->str
-                                                                   : "unexpected answer to XRANGE");
+        sync_wait_and_retry(partition, reply->type == REDIS_REPLY_ERROR
+                                           ? reply->str
+                                           : "unexpected answer to XRANGE");
         return;
     }
     for (size_t i = 0; i < reply->elements; i++) {
         struct slice bytes;
         if (!reply_feed_entry(reply->element[i], &sync->feed_version, &bytes) ||
             feed_reader_decode(&partition->reader, partition->view.names, bytes) != 0) {
-            wait_and_retry(partition, "an entry of our own feed is unreadable");
+            sync_wait_and_retry(partition, "an entry of our own feed is unreadable");
             return;
         }
         open_touched(partition);
@@ -242,14 +225,14 @@ static void catalog_scanned(struct partition *partition, enum catalog_kind kind,
         return;
     if (!reply_is_array(reply, 2) || !reply_is_array(reply->element[1], 0) ||
         !reply_uint(reply->element[0], &cursor)) {
-        wait_and_retry(partition, "unexpected answer to HSCAN of a catalog");
+        sync_wait_and_retry(partition, "unexpected answer to HSCAN of a catalog");
         return;
     }
     const redisReply *fields = reply->element[1];
     for (size_t i = 0; i + 1 < fields->elements; i += 2)
         if (catalog_put(partition->next_catalog, kind, reply_slice(fields->element[i]),
                         reply_slice(fields->element[i + 1])) == ERROR_CORRUPT) {
-            wait_and_retry(partition, "a catalog entry is unreadable");
+            sync_wait_and_retry(partition, "a catalog entry is unreadable");
             return;
         }
     if (cursor)
@@ -280,10 +263,11 @@ static void scan_catalog(struct partition *partition, enum catalog_kind kind, ui
                        (unsigned long long)cursor);
 }
 
-static void load_catalogs(struct partition *partition)
+void sync_load(struct partition *partition)
 {
     struct board_options options = {partition->options.calendar, partition->options.max_cells,
                                     partition->options.minute_keep_hours * HOUR_MS};
+    partition->sync = mem_zalloc(sizeof *partition->sync);
     partition->next_board = board_new(&options);
     board_continue_version(partition->next_board, board_version(partition->view.board));
     partition->next_catalog = catalog_new(partition->options.max_catalog);
@@ -291,270 +275,4 @@ static void load_catalogs(struct partition *partition)
     partition->sync->feed_version = partition->lanes[partition->fence.lane].checkpoint;
     for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
         scan_catalog(partition, (enum catalog_kind)kind, 0);
-}
-
-/* --- were writes lost? -------------------------------------------------------------------- */
-
-static void epoch_advanced(void *context, const redisReply *reply)
-{
-    struct partition *partition = context;
-    if (!reply)
-        return;
-    if (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1) {
-        wait_and_retry(partition, "another daemon is changing the epoch");
-        return;
-    }
-    memcpy(partition->fence.epoch, partition->new_epoch, sizeof partition->new_epoch);
-    load_catalogs(partition);
-}
-
-static void advance_epoch(struct partition *partition)
-{
-    char meta[KEY_MAX_BYTES], generation[KEY_MAX_BYTES];
-    key_meta(&partition->keys, meta);
-    key_generation(&partition->keys, generation);
-    partition->stats->lost_writes++;
-    log_print(partition->log, LOG_LEVEL_ERROR, "redis lost writes: %s; new epoch, tools may resend",
-              partition->loss);
-    partition_random_hex(partition->new_epoch);
-    ledger_clear(partition->ledger);
-    redis_link_command(partition->link, epoch_advanced, partition, "EVALSHA %s 2 %s %s epoch %s %s",
-                       partition->script_sha[SCRIPT_ADVANCE], generation, meta,
-                       partition->fence.epoch, partition->new_epoch);
-}
-
-/* Compares with what this process has seen, and with what it noted in its state folder. */
-static bool went_back(struct partition *partition, uint32_t lane, uint64_t version)
-{
-    uint64_t seen = partition->lanes[lane].version;
-    if (lane == partition->high_water_lane && partition->high_water_version > seen &&
-        strcmp(partition->high_water_epoch, partition->fence.epoch) == 0)
-        seen = partition->high_water_version;
-    partition->lanes[lane].version = version;
-    if (version >= seen)
-        return false;
-    snprintf(partition->loss, sizeof partition->loss,
-             "lane %" PRIu32 " is at version %" PRIu64 ", it was at %" PRIu64
-             ": %" PRIu64 " commits are gone",
-             lane, version, seen, seen - version);
-    return true;
-}
-
-static void versions_read(void *context, const redisReply *reply)
-{
-    struct partition *partition = context;
-    bool lost = false;
-    if (!reply)
-        return;
-    if (!reply_is_array(reply, 2 * LANE_COUNT)) {
-        wait_and_retry(partition, "unexpected answer to MGET");
-        return;
-    }
-    if (strcmp(partition->view.epoch, partition->fence.epoch) != 0)
-        memset(partition->lanes, 0, sizeof partition->lanes); /* another data set, or told anew */
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        uint64_t version = 0, checkpoint = 0;
-        partition->lanes[lane].exists = reply_uint(reply->element[2 * lane], &version);
-        (void)reply_uint(reply->element[2 * lane + 1], &checkpoint);
-        partition->lanes[lane].checkpoint = checkpoint;
-        lost |= went_back(partition, lane, version);
-    }
-    if (lost)
-        advance_epoch(partition);
-    else
-        load_catalogs(partition);
-}
-
-static void read_versions(struct partition *partition)
-{
-    char key[KEY_MAX_BYTES];
-    buffer_reset(&partition->command);
-    resp_start(&partition->command, 1 + 2 * LANE_COUNT);
-    resp_text(&partition->command, "MGET");
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        key_lane(&partition->keys, lane, "ver", key);
-        resp_text(&partition->command, key);
-        key_lane(&partition->keys, lane, "ckpt", key);
-        resp_text(&partition->command, key);
-    }
-    partition_send(partition, versions_read, partition);
-}
-
-/* --- claim -------------------------------------------------------------------------------- */
-
-/* Another epoch than we knew, in this process or in the one before it. If it is the one we proposed,
- * then there was no data set any more, and all that was in it is lost. */
-static void note_new_epoch(struct partition *partition)
-{
-    const char *known = partition->view.epoch[0] ? partition->view.epoch
-                                                 : partition->high_water_epoch;
-    if (!known[0] || strcmp(known, partition->fence.epoch) == 0)
-        return;
-    if (strcmp(partition->new_epoch, partition->fence.epoch) == 0) {
-        partition->stats->lost_writes++;
-        snprintf(partition->loss, sizeof partition->loss,
-                 "redis was empty: the data set of epoch %s is gone", known);
-        log_print(partition->log, LOG_LEVEL_ERROR, "redis lost writes: %s; tools may resend",
-                  partition->loss);
-    } else {
-        log_print(partition->log, LOG_LEVEL_WARNING, "the data set's epoch changed from %s to %s",
-                  known, partition->fence.epoch);
-    }
-}
-
-static void take_claim(struct partition *partition, const redisReply *reply)
-{
-    struct fence *fence = &partition->fence;
-    uint64_t lane, version, generation;
-    struct slice epoch = reply_slice(reply->element[4]);
-    if (!reply_uint(reply->element[1], &lane) || lane >= LANE_COUNT ||
-        !reply_uint(reply->element[2], &version) || !reply_uint(reply->element[3], &generation) ||
-        epoch.size != EPOCH_BYTES - 1) {
-        wait_and_retry(partition, "the data set's own keys are unreadable");
-        return;
-    }
-    if (generation != fence->generation)
-        ledger_clear(partition->ledger);
-    fence->lane = (uint32_t)lane;
-    fence->version = version;
-    fence->generation = generation;
-    snprintf(fence->epoch, sizeof fence->epoch, "%.*s", SLICE_ARG(epoch));
-    note_new_epoch(partition);
-    read_versions(partition);
-}
-
-static void claimed(void *context, const redisReply *reply)
-{
-    struct partition *partition = context;
-    char text[256];
-    if (!reply)
-        return;
-    if (reply_is_array(reply, 5) && reply_is_text(reply->element[0], "claimed")) {
-        take_claim(partition, reply);
-    } else if (reply_is_array(reply, 3) && reply_is_text(reply->element[0], "meta")) {
-        struct slice field = reply_slice(reply->element[1]), theirs = reply_slice(reply->element[2]);
-        snprintf(text, sizeof text, "the data set in redis was made with another %.*s: \"%.*s\"",
-                 SLICE_ARG(field), SLICE_ARG(theirs));
-        partition->ops.refused(partition->ops.context, text);
-    } else if (reply_is_array(reply, 1) && reply_is_text(reply->element[0], "full")) {
-        wait_and_retry(partition, "all 16 lanes are taken by other daemons: stop one of them");
-    } else {
-        wait_and_retry(partition, reply->type == REDIS_REPLY_ERROR ? reply->str
-                                                                   : "unexpected answer to a claim");
-    }
-}
-
-static void claim(struct partition *partition)
-{
-    struct buffer *command = &partition->command;
-    char key[KEY_MAX_BYTES], token[17], zone[7];
-    partition_random_hex(token);
-    partition_random_hex(partition->new_epoch);
-    partition->feed_token = strtoull(token, NULL, 16);
-    snprintf(partition->fence.owner, sizeof partition->fence.owner, "%s:%s", partition->instance,
-             token);
-    calendar_format_offset(partition->options.calendar.offset_minutes, zone);
-    buffer_reset(command);
-    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 5 + 8);
-    resp_text(command, "EVAL");
-    resp_text(command, lua_claim);
-    resp_uint(command, 2 + 2 * LANE_COUNT);
-    key_meta(&partition->keys, key);
-    resp_text(command, key);
-    key_generation(&partition->keys, key);
-    resp_text(command, key);
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        key_lane(&partition->keys, lane, "owner", key);
-        resp_text(command, key);
-        key_lane(&partition->keys, lane, "ver", key);
-        resp_text(command, key);
-    }
-    resp_text(command, partition->instance);
-    resp_text(command, token);
-    resp_uint(command, partition->options.lease_ms);
-    resp_text(command, partition->new_epoch);
-    resp_uint(command, (uint64_t)(clock_wall_ms(partition->clock) / partition->options.generation_ms));
-    const char *const meta[] = {"schema",    SCHEMA, "currency",   partition->options.currency,
-                                "time_zone", zone,   "partitions", "1"};
-    for (size_t i = 0; i < sizeof meta / sizeof *meta; i++)
-        resp_text(command, meta[i]);
-    partition_send(partition, claimed, partition);
-}
-
-/* --- scripts and settings ----------------------------------------------------------------- */
-
-static bool info_says(struct slice info, const char *line)
-{
-    return memmem(info.data, info.size, line, strlen(line)) != NULL;
-}
-
-static void warn_about_settings(struct partition *partition, struct slice info)
-{
-    if (partition->was_ready)
-        return;
-    if (!info_says(info, "\nmaxmemory:0\r") && !info_says(info, "maxmemory_policy:noeviction\r"))
-        log_print(partition->log, LOG_LEVEL_WARNING,
-                  "redis may evict keys when memory is full, which loses sales: "
-                  "set maxmemory-policy noeviction");
-    else if (!info_says(info, "maxmemory_policy:noeviction\r"))
-        log_print(partition->log, LOG_LEVEL_WARNING,
-                  "redis has a maxmemory-policy that can evict keys: harmless while maxmemory is 0, "
-                  "but set maxmemory-policy noeviction");
-    if (info_says(info, "aof_enabled:0\r"))
-        log_print(partition->log, LOG_LEVEL_WARNING,
-                  "redis keeps no append-only file: what was acked may be lost when it restarts; "
-                  "set appendonly yes");
-}
-
-static void info_read(void *context, const redisReply *reply)
-{
-    struct partition *partition = context;
-    struct slice info = reply_slice(reply);
-    if (!reply)
-        return;
-    if (info.data)
-        warn_about_settings(partition, info);
-    if (info.data && info_says(info, "role:slave\r")) {
-        wait_and_retry(partition, "this redis is a read-only replica: connect to its master");
-        return;
-    }
-    for (int script = 0; script < SCRIPT_COUNT; script++)
-        if (!partition->script_sha[script][0])
-            return; /* script_loaded() has said why */
-    claim(partition);
-}
-
-static void script_loaded(struct partition *partition, enum script script, const redisReply *reply)
-{
-    struct slice sha = reply_slice(reply);
-    if (sha.size == 40)
-        snprintf(partition->script_sha[script], sizeof partition->script_sha[script], "%.*s",
-                 SLICE_ARG(sha));
-    else if (reply)
-        wait_and_retry(partition,
-                       reply->type == REDIS_REPLY_ERROR ? reply->str : "SCRIPT LOAD failed");
-}
-
-#define X(name, file)                                                                              \
-    static void script_loaded_##name(void *context, const redisReply *reply)                       \
-    {                                                                                              \
-        script_loaded(context, SCRIPT_##name, reply);                                              \
-    }
-SCRIPTS(X)
-#undef X
-
-void sync_start(struct partition *partition)
-{
-    static redis_reply_fn *const done[] = {
-#define X(name, file) script_loaded_##name,
-        SCRIPTS(X)
-#undef X
-    };
-    partition->sync = mem_zalloc(sizeof *partition->sync);
-    partition->next_sync_ms = 0;
-    memset(partition->script_sha, 0, sizeof partition->script_sha);
-    for (int script = 0; script < SCRIPT_COUNT; script++)
-        redis_link_command(partition->link, done[script], partition, "SCRIPT LOAD %s",
-                           script_texts[script]);
-    redis_link_command(partition->link, info_read, partition, "INFO");
 }

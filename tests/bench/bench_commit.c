@@ -1,7 +1,7 @@
 /*
- * What a commit costs: the real judging, commit script, board and checkpoint script, driven over one
- * blocking connection to a redis-server of its own. Prints CPU-µs per order of Redis and of this
- * process, and bytes kept per order. Nothing is asserted: benchmarks report.
+ * What a commit costs: the real judging, commit script, board and checkpoint script, driven over
+ * one blocking connection to a redis-server of its own. Prints CPU-µs per order of Redis and of
+ * this process, and bytes kept per order. Nothing is asserted: benchmarks report.
  *
  *   bench_commit SOCKET [orders] [batch] [zipf|uniform] [id bytes] [orders per checkpoint]
  */
@@ -20,13 +20,13 @@
 #include "store/commit.h"
 #include "store/resp.h"
 
-#define PRODUCTS_ZIPF 20000
-#define PRODUCTS_UNIFORM 1000000
-#define HOSTS 1000
-#define SESSIONS 1000
+#define PRODUCTS_ZIPF     20000
+#define PRODUCTS_UNIFORM  1000000
+#define HOSTS             1000
+#define SESSIONS          1000
 #define CHECKPOINT_ORDERS 100000 /* about a second of a busy daemon */
-#define CHUNK 500
-#define NOW_MS INT64_C(1790000000000)
+#define CHUNK             500
+#define NOW_MS            INT64_C(1790000000000)
 
 struct bench {
     redisContext *redis;
@@ -168,7 +168,8 @@ static void get_bases(struct bench *bench, struct cell_ref *refs, uint32_t count
 static int by_group(const void *left, const void *right)
 {
     const struct cell_ref *a = left, *b = right;
-    return ((uintptr_t)a->group > (uintptr_t)b->group) - ((uintptr_t)a->group < (uintptr_t)b->group);
+    return ((uintptr_t)a->group > (uintptr_t)b->group) -
+           ((uintptr_t)a->group < (uintptr_t)b->group);
 }
 
 static void checkpoint_chunk(struct bench *bench, struct cell_ref *refs, uint32_t count)
@@ -226,7 +227,8 @@ static void checkpoint(struct bench *bench)
 {
     struct cell_ref refs[CHUNK];
     uint32_t left = board_dirty_count(bench->board), count;
-    while (left && (count = board_dirty_take(bench->board, refs, left < CHUNK ? left : CHUNK)) > 0) {
+    while (left &&
+           (count = board_dirty_take(bench->board, refs, left < CHUNK ? left : CHUNK)) > 0) {
         left -= count;
         get_bases(bench, refs, count);
         checkpoint_chunk(bench, refs, count);

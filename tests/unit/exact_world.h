@@ -18,13 +18,13 @@
 #include "sale_model.h"
 #include "store/commit.h"
 
-#define SEATS 3
+#define SEATS           3
 #define POST_EVENTS_MAX 12
-#define POSTS_MAX 3
-#define ORDER_IDS 40       /* orders that events are about at a time */
-#define NEW_ORDERS_STEP 2  /* how far that window moves in a step */
-#define START_MS INT64_C(1795275000000) /* 2026-11-21 23:30 at +08:00: midnight comes soon */
-#define STEP_MS INT64_C(60000)
+#define POSTS_MAX       3
+#define ORDER_IDS       40                     /* orders that events are about at a time */
+#define NEW_ORDERS_STEP 2                      /* how far that window moves in a step */
+#define START_MS        INT64_C(1795275000000) /* 2026-11-21 23:30 at +08:00: midnight comes soon */
+#define STEP_MS         INT64_C(60000)
 
 struct seat {
     uint32_t lane;
@@ -145,7 +145,8 @@ static inline void seat_follow(struct world *world, struct seat *seat)
             buffer_reset(&bytes);
             if (!world->store->feed(world, lane, seat->cursors[lane] + 1, &bytes))
                 break;
-            assert_int_equal(0, feed_reader_decode(&seat->reader, seat->names, buffer_slice(&bytes)));
+            assert_int_equal(0,
+                             feed_reader_decode(&seat->reader, seat->names, buffer_slice(&bytes)));
             const struct feed_entry *entry = &seat->reader.entry;
             for (uint32_t i = 0; i < entry->catalog_count; i++)
                 assert_int_equal(0, catalog_put(seat->judge.catalog, entry->catalog[i].kind,
@@ -171,12 +172,12 @@ static inline void seat_add_post(struct world *world, struct seat *seat)
     post->done = post_not_done;
     for (uint32_t i = 0; i < count; i++) {
         struct model_event *event = &seat->events[seat->event_count++];
-        *event = model_random(&world->model, 50) == 0
-                     ? model_make_session((int)model_random(&world->model, MODEL_SESSIONS))
-                 : model_random(&world->model, 50) == 0
-                     ? model_make_product((int)model_random(&world->model, MODEL_PRODUCTS))
-                     : model_make_event(&world->model, world->first_order, ORDER_IDS,
-                                             world->now_ms);
+        *event =
+            model_random(&world->model, 50) == 0
+                ? model_make_session((int)model_random(&world->model, MODEL_SESSIONS))
+            : model_random(&world->model, 50) == 0
+                ? model_make_product((int)model_random(&world->model, MODEL_PRODUCTS))
+                : model_make_event(&world->model, world->first_order, ORDER_IDS, world->now_ms);
         model_write_event(&post->message.text, event);
     }
     message_parse(&post->message, &world->rules, world->now_ms);
@@ -256,8 +257,7 @@ static inline void check_group(void *context, struct group *group)
     for (uint32_t i = 0; i < group->cell_count; i++) {
         buffer_reset(&field);
         cell_field_write(&field, seat->names, group->key, group->cells[i].key);
-        struct metrics expected =
-            model_cell(&world->model, buffer_cstr(&key), buffer_cstr(&field));
+        struct metrics expected = model_cell(&world->model, buffer_cstr(&key), buffer_cstr(&field));
         if (memcmp(&expected, &group->cells[i].sum, sizeof expected) != 0)
             fail_msg("lane %u: %s %s differs", seat->lane, buffer_cstr(&key), buffer_cstr(&field));
     }

@@ -18,8 +18,8 @@
 #include "livetally/rollup.h"
 #include "livetally/verdict.h"
 
-#define MODEL_ORDERS 4096
-#define MODEL_REFUNDS 64
+#define MODEL_ORDERS   4096
+#define MODEL_REFUNDS  64
 #define MODEL_SESSIONS 4
 #define MODEL_PRODUCTS 6
 
@@ -79,9 +79,16 @@ static inline void model_init(struct model *model, uint64_t seed)
 static inline struct model_event model_make_event(struct model *model, int first_order,
                                                   int order_ids, int64_t now_ms)
 {
-    struct model_event event = {.order = first_order + (int)model_random(model, (uint32_t)order_ids),
-                                .refund = -1, .host = -1, .session = -1, .product = -1,
-                                .platform = -1, .county = -1, .quantity = -1, .time_ms = -1};
+    struct model_event event = {.order =
+                                    first_order + (int)model_random(model, (uint32_t)order_ids),
+                                .refund = -1,
+                                .host = -1,
+                                .session = -1,
+                                .product = -1,
+                                .platform = -1,
+                                .county = -1,
+                                .quantity = -1,
+                                .time_ms = -1};
     event.is_refund = model_random(model, 3) == 0;
     /* An order's content follows from its id, but for one in eight: those make conflicts. */
     uint32_t content = model_random(model, 8) ? (uint32_t)event.order * 2654435761u
@@ -124,18 +131,22 @@ static inline struct model_event model_make_product(int product)
 static inline void model_write_event(struct buffer *out, const struct model_event *event)
 {
     if (event->is_session) {
-        buffer_printf(out, "{\"type\":\"session\",\"session_id\":\"room-%d\",\"host_id\":\"host-%d\","
-                      "\"time\":1000}\n", event->session, event->host);
+        buffer_printf(out,
+                      "{\"type\":\"session\",\"session_id\":\"room-%d\",\"host_id\":\"host-%d\","
+                      "\"time\":1000}\n",
+                      event->session, event->host);
         return;
     }
     if (event->is_product) {
-        buffer_printf(out, "{\"type\":\"product\",\"product_id\":\"tea-%d\",\"county\":\"%06d\","
-                      "\"time\":1000}\n", event->product, event->county);
+        buffer_printf(out,
+                      "{\"type\":\"product\",\"product_id\":\"tea-%d\",\"county\":\"%06d\","
+                      "\"time\":1000}\n",
+                      event->product, event->county);
         return;
     }
-    buffer_printf(out, "{\"type\":\"%s\",\"order_id\":\"o-%d\",\"amount\":%" PRId64 ",\"time\":%" PRId64,
-                  event->is_refund ? "refund" : "order", event->order, event->amount,
-                  event->time_ms);
+    buffer_printf(
+        out, "{\"type\":\"%s\",\"order_id\":\"o-%d\",\"amount\":%" PRId64 ",\"time\":%" PRId64,
+        event->is_refund ? "refund" : "order", event->order, event->amount, event->time_ms);
     if (event->is_refund)
         buffer_printf(out, ",\"refund_id\":\"r-%d\"", event->refund);
     if (event->quantity >= 0)
@@ -186,7 +197,8 @@ static inline void model_left(const struct model_order *order, int64_t *amount, 
         }
 }
 
-static inline struct model_verdict model_refund(struct model *model, const struct model_event *event)
+static inline struct model_verdict model_refund(struct model *model,
+                                                const struct model_event *event)
 {
     struct model_order *order = model_order(model, event->order);
     int64_t quantity = event->quantity < 0 ? 0 : event->quantity, amount_left, quantity_left;
@@ -205,7 +217,7 @@ static inline struct model_verdict model_refund(struct model *model, const struc
         return (struct model_verdict){VERDICT_DUPLICATE, 0};
     }
     struct model_refund refund = {event->refund, MODEL_PARKED, event->host,
-                                  event->amount, quantity, event->time_ms};
+                                  event->amount, quantity,     event->time_ms};
     if (order->paid) {
         if (event->host >= 0 && event->host != order->host)
             return model_reject(REJECT_CONFLICT);

@@ -75,8 +75,8 @@ static void commit(struct fixture *f)
     "{\"type\":\"order\",\"order_id\":\"" id "\",\"host_id\":\"" host                              \
     "\",\"product_id\":\"p\",\"county\":\"422828\",\"quantity\":1,\"amount\":" amount "}\n"
 #define REFUND(id, refund, amount)                                                                 \
-    "{\"type\":\"refund\",\"order_id\":\"" id "\",\"refund_id\":\"" refund                         \
-    "\",\"amount\":" amount "}\n"
+    "{\"type\":\"refund\",\"order_id\":\"" id "\",\"refund_id\":\"" refund "\",\"amount\":" amount \
+    "}\n"
 
 static void test_order_retry_and_refund_coalesce(void **state)
 {
@@ -151,7 +151,8 @@ static void test_ids_are_bounded(void **state)
     (void)state;
     struct fixture f;
     init(&f, 2);
-    add(&f, ORDER("a", "h1", "1") ORDER("b", "h2", "1") ORDER("c", "h3", "1") ORDER("d", "h1", "1"));
+    add(&f,
+        ORDER("a", "h1", "1") ORDER("b", "h2", "1") ORDER("c", "h3", "1") ORDER("d", "h1", "1"));
     assert_int_equal(0, batch_judge(f.batch, &f.judge));
     assert_int_equal(3, f.post->accepted);
     assert_int_equal(REJECT_TOO_MANY_IDS, f.post->message.rejections[0].code);

@@ -18,12 +18,11 @@
 
 #include <cmocka.h>
 
+#include "board_model.h"
 #include "core/board_private.h"
 #include "livetally/mem.h"
 
-#define LANES       3u
 #define OWN         0u
-#define MODEL_CELLS 8192u
 #define STEPS       2500u
 #define SEEDS       12u
 #define ENTRY_FACTS 3u
@@ -32,18 +31,6 @@
 #define NOW_MS      INT64_C(1795305600000) /* 2026-11-22 00:00 UTC */
 #define MINUTE_KEEP (INT64_C(400) * DAY_MS)
 #define MAX_CELLS   100000u
-
-/* A cell of the model; its number is its place. */
-struct model_cell {
-    struct group_key key;
-    uint32_t cell;
-    struct metrics committed[LANES]; /* all of the lane */
-    struct metrics applied[LANES];   /* what the board has been given */
-    struct metrics hash[LANES];      /* in Redis */
-    uint64_t hash_version[LANES];    /* 0: not there */
-    struct metrics shown;            /* at the last check, if it was loaded then */
-    bool was_shown;
-};
 
 struct entry {
     struct fact facts[ENTRY_FACTS];
@@ -73,9 +60,7 @@ struct world {
     uint64_t seed;
     struct calendar calendar;
     struct names *names;
-    struct names *numbers; /* model cells by their bytes */
-    struct model_cell *cells;
-    uint32_t cell_count;
+    struct model model;
     struct lane lanes[LANES];
     struct load loads[LOADS];
     struct board *board;
@@ -97,94 +82,11 @@ static uint32_t below(struct world *world, uint32_t bound)
     return (uint32_t)(world->seed >> 33) % bound;
 }
 
-/* --- the model ------------------------------------------------------------------------------ */
-
-static struct model_cell *model_cell(struct world *world, struct group_key key, uint32_t cell)
-{
-    char bytes[sizeof(key) + sizeof(cell)];
-    uint32_t number;
-
-    memcpy(bytes, &key, sizeof(key));
-    memcpy(bytes + sizeof(key), &cell, sizeof(cell));
-    number = names_intern(world->numbers, (struct slice){bytes, sizeof(bytes)});
-    assert_true(number < MODEL_CELLS);
-    if (number > world->cell_count) {
-        world->cell_count = number;
-        world->cells[number].key = key;
-        world->cells[number].cell = cell;
-    }
-    return &world->cells[number];
-}
-
-typedef void model_fn(struct model_cell *cell, uint32_t lane, const struct metrics *metrics);
-
-static void commit_cell(struct model_cell *cell, uint32_t lane, const struct metrics *metrics)
-{
-    metrics_add(&cell->committed[lane], metrics);
-}
-
-static void apply_cell(struct model_cell *cell, uint32_t lane, const struct metrics *metrics)
-{
-    metrics_add(&cell->applied[lane], metrics);
-}
-
-/* All cells of a fact, spelled out: a rollup's row that changes has to be changed here too. */
-static void each_cell(struct world *world, uint32_t lane, const struct fact *f, model_fn *visit)
-{
-    const uint16_t all = PERIOD_ALL;
-    const uint16_t day = PERIOD_DAY;
-    const uint16_t min = PERIOD_MINUTE;
-    uint32_t d = calendar_day(&world->calendar, f->time_ms);
-    uint32_t h = calendar_hour(&world->calendar, f->time_ms);
-    uint32_t m = calendar_minute(&world->calendar, f->time_ms);
-    const struct {
-        struct group_key key;
-        uint32_t cell;
-        bool there;
-    } cells[] = {
-        {{ROLLUP_TOTAL, all, 0, 0}, 1, true},
-        {{ROLLUP_TOTAL, day, d, 0}, 1, true},
-        {{ROLLUP_TOTAL, min, h, 0}, m, true},
-        {{ROLLUP_HOST, all, 0, 0}, f->host, true},
-        {{ROLLUP_HOST, day, d, 0}, f->host, true},
-        {{ROLLUP_HOST, min, h, f->host}, m, true},
-        {{ROLLUP_COUNTY, all, 0, 0}, f->county, true},
-        {{ROLLUP_COUNTY, day, d, 0}, f->county, true},
-        {{ROLLUP_COUNTY, min, h, f->county}, m, true},
-        {{ROLLUP_PRODUCT, all, 0, 0}, f->product, true},
-        {{ROLLUP_PRODUCT, day, d, 0}, f->product, true},
-        {{ROLLUP_SESSION, all, 0, 0}, f->session, f->session != 0},
-        {{ROLLUP_SESSION, day, d, 0}, f->session, f->session != 0},
-        {{ROLLUP_SESSION, min, h, f->session}, m, f->session != 0},
-        {{ROLLUP_PLATFORM, all, 0, 0}, f->platform, f->platform != 0},
-        {{ROLLUP_PLATFORM, day, d, 0}, f->platform, f->platform != 0},
-        {{ROLLUP_SESSION_PRODUCT, all, 0, f->session}, f->product, f->session != 0},
-        {{ROLLUP_COUNTY_PRODUCT, all, 0, f->county}, f->product, true},
-        {{ROLLUP_COUNTY_PRODUCT, day, d, f->county}, f->product, true},
-        {{ROLLUP_COUNTY_HOST, all, 0, f->county}, f->host, true},
-        {{ROLLUP_COUNTY_HOST, day, d, f->county}, f->host, true},
-        {{ROLLUP_HOST_PRODUCT, all, 0, f->host}, f->product, true},
-        {{ROLLUP_HOST_PRODUCT, day, d, f->host}, f->product, true},
-        {{ROLLUP_PLATFORM_COUNTY, all, 0, f->platform}, f->county, f->platform != 0},
-        {{ROLLUP_PLATFORM_COUNTY, day, d, f->platform}, f->county, f->platform != 0},
-    };
-    struct metrics metrics = fact_metrics(f);
-
-    for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++)
-        if (cells[i].there)
-            visit(model_cell(world, cells[i].key, cells[i].cell), lane, &metrics);
-}
-
 static void each_cell_of_entry(struct world *world, uint32_t lane, const struct entry *entry,
                                model_fn *visit)
 {
     for (uint32_t i = 0; i < entry->count; i++)
-        each_cell(world, lane, &entry->facts[i], visit);
-}
-
-static bool same_metrics(const struct metrics *a, const struct metrics *b)
-{
-    return memcmp(a, b, sizeof(*a)) == 0;
+        model_each_cell(&world->model, lane, &entry->facts[i], visit);
 }
 
 /* --- what happens --------------------------------------------------------------------------- */
@@ -211,7 +113,7 @@ static void apply_next(struct world *world, uint32_t number)
 
     board_apply(world->board, number, lane->applied, number == OWN, entry->facts, entry->count,
                 NOW_MS);
-    each_cell_of_entry(world, number, entry, apply_cell);
+    each_cell_of_entry(world, number, entry, model_apply);
 }
 
 static void commit(struct world *world, uint32_t number)
@@ -222,7 +124,7 @@ static void commit(struct world *world, uint32_t number)
     entry->count = below(world, ENTRY_FACTS + 1);
     for (uint32_t i = 0; i < entry->count; i++)
         entry->facts[i] = some_fact(world);
-    each_cell_of_entry(world, number, entry, commit_cell);
+    each_cell_of_entry(world, number, entry, model_commit);
     if (number == OWN)
         apply_next(world, OWN);
 }
@@ -245,12 +147,12 @@ static void checkpoint_other(struct world *world, uint32_t number)
         lane->running = lane->version;
         lane->at = 0;
     }
-    for (uint32_t i = below(world, 300); i > 0 && lane->at < world->cell_count; i--) {
-        struct model_cell *cell = &world->cells[++lane->at];
+    for (uint32_t i = below(world, 300); i > 0 && lane->at < world->model.cell_count; i--) {
+        struct model_cell *cell = &world->model.cells[++lane->at];
         cell->hash[number] = cell->committed[number];
         cell->hash_version[number] = lane->version;
     }
-    if (lane->at >= world->cell_count && lane->running > 0)
+    if (lane->at >= world->model.cell_count && lane->running > 0)
         checkpointed(world, lane);
 }
 
@@ -274,7 +176,7 @@ static void write_taken(struct world *world)
     for (uint32_t i = 0; i < world->taken_count; i++) {
         struct cell_ref ref = world->taken[i];
         struct cell *cell = cell_of(ref);
-        struct model_cell *model = model_cell(world, ref.group->key, cell->key);
+        struct model_cell *model = model_cell(&world->model, ref.group->key, cell->key);
         if (below(world, 12) == 0) {
             board_dirty_return(world->board, ref);
             lane->running = 0;
@@ -327,7 +229,7 @@ static void load_start(struct world *world, struct load *load, struct group_key 
 
 static void scan_cell(struct world *world, struct load *load, uint32_t lane, uint32_t number)
 {
-    struct model_cell *model = &world->cells[number];
+    struct model_cell *model = &world->model.cells[number];
     struct buffer field = BUFFER_INIT;
     struct buffer value = BUFFER_INIT;
 
@@ -375,11 +277,11 @@ static void load_some(struct world *world, struct load *load)
         return;
     }
     if (load->scan_lane < LANES) {
-        for (uint32_t i = 400; i > 0 && load->scan_at < world->cell_count; i--)
+        for (uint32_t i = 400; i > 0 && load->scan_at < world->model.cell_count; i--)
             scan_cell(world, load, load->scan_lane, ++load->scan_at);
         if (load->scan_at > 0)
             scan_cell(world, load, load->scan_lane, 1 + below(world, load->scan_at));
-        if (load->scan_at >= world->cell_count) {
+        if (load->scan_at >= world->model.cell_count) {
             load->scan_lane++;
             load->scan_at = 0;
         }
@@ -409,9 +311,9 @@ static struct group_key some_key(struct world *world)
 {
     static const struct group_key never = {ROLLUP_HOST_PRODUCT, PERIOD_ALL, 0, 13};
 
-    if (world->cell_count == 0 || below(world, 40) == 0)
+    if (world->model.cell_count == 0 || below(world, 40) == 0)
         return never;
-    return world->cells[1 + below(world, world->cell_count)].key;
+    return world->model.cells[1 + below(world, world->model.cell_count)].key;
 }
 
 static void toggle_watch(struct world *world)
@@ -452,9 +354,9 @@ static void restart(struct world *world)
     for (uint32_t lane = 0; lane < LANES; lane++)
         while (world->lanes[lane].applied < world->lanes[lane].version)
             each_cell_of_entry(world, lane, &world->lanes[lane].feed[world->lanes[lane].applied++],
-                               apply_cell);
-    for (uint32_t number = 1; number <= world->cell_count; number++) {
-        struct model_cell *cell = &world->cells[number];
+                               model_apply);
+    for (uint32_t number = 1; number <= world->model.cell_count; number++) {
+        struct model_cell *cell = &world->model.cells[number];
         struct group *group = board_find(world->board, cell->key);
         if (same_metrics(&cell->hash[OWN], &cell->committed[OWN]) ||
             (group != NULL && group->state == GROUP_LOADED))
@@ -545,8 +447,8 @@ static void check(struct world *world)
 {
     struct counts counts = {0};
 
-    for (uint32_t number = 1; number <= world->cell_count; number++) {
-        struct model_cell *model = &world->cells[number];
+    for (uint32_t number = 1; number <= world->model.cell_count; number++) {
+        struct model_cell *model = &world->model.cells[number];
         struct group *group = board_find(world->board, model->key);
         check_own(world, model, group);
         if (group != NULL && group->state == GROUP_LOADED)
@@ -608,8 +510,7 @@ static void run_world(uint64_t seed)
     world->seed = seed;
     world->calendar.offset_minutes = 480;
     world->names = names_new();
-    world->numbers = names_new();
-    world->cells = mem_zalloc(MODEL_CELLS * sizeof(*world->cells));
+    model_init(&world->model, world->calendar);
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
         names_intern(world->names, slice_of(ids[i]));
     for (uint32_t lane = 0; lane < LANES; lane++)
@@ -628,9 +529,8 @@ static void run_world(uint64_t seed)
     for (uint32_t lane = 0; lane < LANES; lane++)
         free(world->lanes[lane].feed);
     board_free(world->board);
-    free(world->cells);
+    model_done(&world->model);
     names_free(world->names);
-    names_free(world->numbers);
     free(world);
 }
 

@@ -7,8 +7,8 @@
 #include "exact_world.h"
 
 #define LEDGER_MAX 512
-#define FEED_MAX 8192
-#define STEPS 120
+#define FEED_MAX   8192
+#define STEPS      120
 
 struct stored {
     char id[16];
@@ -42,8 +42,8 @@ static struct slice stored_slice(const struct stored *stored)
 
 static bool as_assumed(const struct stored *stored, struct slice assumed)
 {
-    return stored->size == assumed.size && memcmp(stored->bytes, assumed.data ? assumed.data : "",
-                                                  assumed.size) == 0;
+    return stored->size == assumed.size &&
+           memcmp(stored->bytes, assumed.data ? assumed.data : "", assumed.size) == 0;
 }
 
 static void set(struct stored *stored, struct slice bytes)

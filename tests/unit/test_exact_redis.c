@@ -1,8 +1,8 @@
 /*
  * Exactness, with the real scripts in a real Redis: several judges interleaved at random with
  * differences forced, lanes claimed by somebody else between judging and committing, answers lost,
- * and commits that reach Redis only after their lane was claimed anew. Whatever happens, every total
- * equals the model's after every step.
+ * and commits that reach Redis only after their lane was claimed anew. Whatever happens, every
+ * total equals the model's after every step.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include "lua_scripts.h"
 #include "store/resp.h"
 
-#define STEPS 120
+#define STEPS    120
 #define LEASE_MS "60000"
 
 struct redis_store {
@@ -113,8 +113,8 @@ static void claim(struct redis_store *store, const char *instance, struct fence 
         key_lane(&store->keys, lane, "ver", key);
         resp_text(command, key);
     }
-    const char *const arguments[] = {instance, token, LEASE_MS, "0123456789abcdef", "7",
-                                     "schema", "1"};
+    const char *const arguments[] = {instance, token,    LEASE_MS, "0123456789abcdef",
+                                     "7",      "schema", "1"};
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
         resp_text(command, arguments[i]);
     redisReply *reply = call(store, command);
@@ -172,11 +172,12 @@ static void redis_look_up(struct world *world, struct seat *seat, const struct b
     for (int place = PLACE_CURRENT; place <= PLACE_PREVIOUS; place++) {
         buffer_reset(command);
         if (!lookup_records_encode(command, &store->keys,
-                                   seat->fence.generation - (place == PLACE_PREVIOUS), needs, count))
+                                   seat->fence.generation - (place == PLACE_PREVIOUS), needs,
+                                   count))
             continue;
         redisReply *reply = call(store, command);
-        assert_true(lookup_records_answer(reply, (enum record_place)place, needs, count,
-                                          &seat->judge));
+        assert_true(
+            lookup_records_answer(reply, (enum record_place)place, needs, count, &seat->judge));
         freeReplyObject(reply);
     }
     for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++) {
@@ -184,8 +185,8 @@ static void redis_look_up(struct world *world, struct seat *seat, const struct b
         if (!lookup_catalog_encode(command, &store->keys, (enum catalog_kind)kind, needs, count))
             continue;
         redisReply *reply = call(store, command);
-        assert_true(lookup_catalog_answer(reply, (enum catalog_kind)kind, needs, count,
-                                          &seat->judge));
+        assert_true(
+            lookup_catalog_answer(reply, (enum catalog_kind)kind, needs, count, &seat->judge));
         freeReplyObject(reply);
     }
 }
@@ -218,7 +219,8 @@ static void steal(struct world *world, struct seat *seat)
     store->stolen++;
 }
 
-/* The commit is still on its way while the daemon reconnects and claims: it must come to nothing. */
+/* The commit is still on its way while the daemon reconnects and claims: it must come to nothing.
+ */
 static void deliver_late(struct world *world, struct seat *seat)
 {
     struct redis_store *store = world->store_context;

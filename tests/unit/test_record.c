@@ -134,9 +134,14 @@ static void test_usual_order_is_small(void **state)
 {
     (void)state;
     char bytes[512];
-    struct record record = {.has_order = true, .county = 422828, .host = SLICE("host-12"),
-                            .product = SLICE("tea-1234"), .session = SLICE("room-9"),
-                            .platform = SLICE("douyin"), .quantity = 2, .amount = 15800,
+    struct record record = {.has_order = true,
+                            .county = 422828,
+                            .host = SLICE("host-12"),
+                            .product = SLICE("tea-1234"),
+                            .session = SLICE("room-9"),
+                            .platform = SLICE("douyin"),
+                            .quantity = 2,
+                            .amount = 15800,
                             .time_ms = INT64_C(1790000000000)};
     assert_true(record_encode(&record, bytes) <= 46); /* an allocation class of Redis's */
 }

@@ -1,0 +1,799 @@
+/* The hub, scenario by scenario. */
+#include "hub_world.h"
+
+static void test_snapshot_and_update(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    json_t *message;
+    (void)state;
+
+    world_sell(world, "anna", "s1", 422828, 500);
+    client_subscribe(client, "\"total\",\"host/anna\",\"top/hosts?n=10\"", 0);
+    world_run(world, 1);
+    assert_int_equal(client->snapshots, 1);
+    message = client->last;
+    assert_string_equal(json_string_value(json_object_get(message, "epoch")), "0123456789abcdef");
+    assert_int_equal(json_integer_value(json_object_get(message, "interval_ms")), 250);
+    assert_true(json_is_false(json_object_get(message, "stale")));
+    assert_null(json_object_get(message, "errors"));
+    assert_int_equal(json_object_size(json_object_get(message, "topics")), 3);
+    assert_int_equal(client_total(client, "total", "today", "gross"), 500);
+    assert_int_equal(client_total(client, "host/anna", "all", "net"), 500);
+    assert_non_null(client_topic(client, "top/hosts"));
+
+    world_run(world, 1000);
+    assert_int_equal(client->updates, 0);
+    world_sell(world, "ben", "s1", 422828, 70);
+    world_run(world, 250);
+    assert_int_equal(client->updates, 1);
+    message = json_object_get(client->last, "topics");
+    assert_non_null(json_object_get(message, "total"));
+    assert_null(json_object_get(message, "host/anna"));
+    assert_non_null(json_object_get(message, "top/hosts"));
+    assert_int_equal(client_total(client, "total", "all", "gross"), 570);
+    world_run(world, 3000);
+    assert_int_equal(client->updates, 1);
+    client_free(client);
+    assert_int_equal(hub_topic_count(world->hub), 0);
+    assert_int_equal(hub_audience_count(world->hub), 0);
+    world_free(world);
+}
+
+static void test_payload_bytes(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    char *text;
+    (void)state;
+
+    assert_int_equal(
+        catalog_put(world->view.catalog, CATALOG_HOST, SLICE("anna"),
+                    SLICE("{\"host_id\":\"anna\",\"name\":\"Anna \\\"A\\\"\",\"time\":1}")),
+        0);
+    assert_int_equal(catalog_put(world->view.catalog, CATALOG_SESSION, SLICE("s1"),
+                                 SLICE("{\"session_id\":\"s1\",\"host_id\":\"anna\","
+                                       "\"title\":\"Night\",\"goal\":900,\"time\":1}")),
+                     0);
+    world_sell(world, "anna", "s1", 422828, 500);
+    world_fact(world, (struct fact){.kind = FACT_REFUND,
+                                    .host = world_name(world, "anna"),
+                                    .product = world_name(world, "p1"),
+                                    .session = world_name(world, "s1"),
+                                    .county = 422828,
+                                    .quantity = 1,
+                                    .amount = 200,
+                                    .time_ms = world->wall_ms});
+    client_subscribe(client,
+                     "\"host/anna\",\"session/s1\",\"top/hosts?by=net&n=1\",\"province/42\","
+                     "\"ticker\",\"top/provinces\",\"prefecture/4229\",\"host/nobody\","
+                     "\"top/products?session=nobody\"",
+                     0);
+    world_run(world, 1);
+    text = json_dumps(json_object_get(client->last, "topics"), JSON_COMPACT);
+#define M                                                                                          \
+    "{\"orders\":1,\"units\":2,\"gross\":500,\"refunds\":1,\"refunded\":200,\"returned\":1,"       \
+    "\"net\":300}"
+#define ZERO                                                                                       \
+    "{\"orders\":0,\"units\":0,\"gross\":0,\"refunds\":0,\"refunded\":0,\"returned\":0,\"net\":0}"
+    assert_string_equal(
+        text,
+        "{\"host/anna\":{\"today\":" M ",\"all\":" M ",\"name\":\"Anna \\\"A\\\"\"},"
+        "\"session/s1\":{\"all\":" M ",\"host_id\":\"anna\",\"title\":\"Night\",\"goal\":900},"
+        "\"top/hosts?by=net&n=1\":{\"by\":\"net\",\"period\":\"today\",\"of\":1,\"rows\":["
+        "{\"id\":\"anna\",\"name\":\"Anna \\\"A\\\"\",\"orders\":1,\"units\":2,\"gross\":500,"
+        "\"refunded\":200,\"net\":300}]},"
+        "\"province/42\":{\"today\":" M ",\"all\":" M "},"
+        "\"ticker\":{\"orders\":[{\"time\":1700000000000,\"host_id\":\"anna\","
+        "\"county\":\"422828\",\"product_id\":\"p1\",\"quantity\":2,\"amount\":500}],\"lost\":0},"
+        "\"top/provinces\":{\"by\":\"gross\",\"period\":\"today\",\"of\":1,\"rows\":["
+        "{\"id\":\"42\",\"orders\":1,\"units\":2,\"gross\":500,\"refunded\":200,\"net\":300}]},"
+        "\"prefecture/4229\":{\"today\":" ZERO ",\"all\":" ZERO "},"
+        "\"host/nobody\":{\"today\":" ZERO ",\"all\":" ZERO "},"
+        "\"top/products?session=nobody\":{\"by\":\"gross\",\"period\":\"all\",\"of\":0,"
+        "\"rows\":[]}}");
+    free(text);
+    client_free(client);
+    world_free(world);
+}
+
+/* An id that sells for the first time while it is watched. */
+static void test_new_ids(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    (void)state;
+
+    client_subscribe(client,
+                     "\"host/new\",\"session/s9\",\"top/products?session=s9\","
+                     "\"series/host/new?minutes=3\",\"ticker/session/s9\"",
+                     0);
+    world_run(world, 1);
+    assert_int_equal(client->snapshots, 1);
+    assert_int_equal(client_total(client, "host/new", "all", "orders"), 0);
+    world_sell(world, "new", "s9", 422828, 5);
+    world_run(world, 600);
+    assert_int_equal(client_total(client, "host/new", "all", "orders"), 1);
+    assert_int_equal(client_total(client, "session/s9", "all", "gross"), 5);
+    assert_int_equal(
+        json_integer_value(json_object_get(client_topic(client, "top/products?session=s9"), "of")),
+        1);
+    assert_int_equal(
+        json_integer_value(json_array_get(
+            json_object_get(client_topic(client, "series/host/new?minutes=3"), "orders"), 2)),
+        1);
+    assert_int_equal(
+        json_array_size(json_object_get(client_topic(client, "ticker/session/s9"), "orders")), 1);
+    client_free(client);
+    world_free(world);
+}
+
+static void test_shared_frames(void **state)
+{
+    struct world *world = world_new(7);
+    struct client *clients[100];
+    uint64_t encoded, pushed;
+    (void)state;
+
+    for (int i = 0; i < 100; i++) {
+        clients[i] = client_new(world);
+        client_subscribe(clients[i], i % 2 ? "\"total\",\"top/hosts\"" : "\"top/hosts\",\"total\"",
+                         0);
+        world_run(world, 13);
+        world_sell(world, "anna", "s1", 422828, 1);
+    }
+    world_run(world, 1000);
+    assert_int_equal(hub_audience_count(world->hub), 1);
+    encoded = world->stats.frames_encoded;
+    pushed = world->stats.frames_pushed;
+    for (int i = 0; i < 10; i++) {
+        world_sell(world, "anna", "s1", 422828, 1);
+        world_run(world, 250);
+    }
+    assert_int_equal(world->stats.frames_encoded - encoded, 10);
+    assert_int_equal(world->stats.frames_pushed - pushed, 1000);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(client_total(clients[i], "total", "all", "gross"), 110);
+        client_free(clients[i]);
+    }
+    world_free(world);
+}
+
+/* Tickers are increments: those who are at the same point still share. */
+static void test_shared_increments(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *clients[20];
+    uint64_t encoded;
+    (void)state;
+
+    for (int i = 0; i < 20; i++) {
+        clients[i] = client_new(world);
+        client_subscribe(clients[i], "\"ticker\",\"series/total\"", 0);
+        world_run(world, 10);
+    }
+    for (int round = 0; round < 5; round++) {
+        encoded = world->stats.frames_encoded;
+        world_run(world, 700);
+        world_sell(world, "anna", "s1", 422828, 1);
+        world_run(world, 250);
+        assert_int_equal(world->stats.frames_encoded - encoded, 1);
+    }
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(
+            json_array_size(json_object_get(client_topic(clients[i], "ticker"), "orders")), 5);
+        client_free(clients[i]);
+    }
+    world_free(world);
+}
+
+/* A sale that doesn't show is not pushed. */
+static void test_only_what_changed(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    (void)state;
+
+    world_sell(world, "big", "s1", 422828, 1000);
+    world_sell(world, "small", "s1", 422828, 1);
+    client_subscribe(client, "\"top/hosts?n=1\",\"host/big\"", 0);
+    world_run(world, 1);
+    world_sell(world, "small", "s1", 422828, 1);
+    world_run(world, 1000);
+    assert_int_equal(client->updates, 0);
+    world_sell(world, "third", "s1", 422828, 1);
+    world_run(world, 1000);
+    assert_int_equal(client->updates, 1);
+    assert_null(json_object_get(json_object_get(client->last, "topics"), "host/big"));
+    client_free(client);
+    world_free(world);
+}
+
+static void test_slow_viewer(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *slow = client_new(world);
+    struct client *fast = client_new(world);
+    (void)state;
+
+    client_subscribe(slow, "\"total\",\"ticker\",\"host/anna\"", 0);
+    client_subscribe(fast, "\"total\",\"ticker\",\"host/anna\"", 0);
+    world_run(world, 1);
+    slow->room = 0;
+    for (int i = 0; i < 30; i++) {
+        world_sell(world, i < 10 ? "anna" : "ben", "s1", 422828, 1);
+        world_run(world, 250);
+    }
+    assert_int_equal(fast->updates, 30);
+    assert_int_equal(slow->updates, 0);
+    assert_int_equal(world->stats.updates_conflated, 30);
+    client_drain(slow, UINT32_MAX);
+    assert_int_equal(slow->updates, 1);
+    assert_int_equal(client_total(slow, "total", "all", "gross"), 30);
+    assert_int_equal(client_total(slow, "host/anna", "all", "gross"), 10);
+    assert_int_equal(json_array_size(json_object_get(client_topic(slow, "ticker"), "orders")), 20);
+    assert_int_equal(json_integer_value(json_object_get(client_topic(slow, "ticker"), "lost")), 10);
+    assert_int_equal(json_array_size(json_object_get(client_topic(fast, "ticker"), "orders")), 30);
+    world_sell(world, "anna", "s1", 422828, 1);
+    world_run(world, 500);
+    assert_int_equal(slow->updates, 2);
+    assert_int_equal(client_total(slow, "total", "all", "gross"), 31);
+    client_free(slow);
+    client_free(fast);
+    world_free(world);
+}
+
+static void test_intervals(void **state)
+{
+    static const int asked[] = {1, 100, 101, 250, 300, 700, 1500, 2001, 5000, 99999};
+    static const int given[] = {100, 100, 250, 250, 500, 1000, 2000, 5000, 5000, 5000};
+    struct world *world = world_new(1000);
+    (void)state;
+
+    for (int i = 0; i < 10; i++) {
+        struct client *client = client_new(world);
+        uint32_t updates;
+
+        client_subscribe(client, "\"total\"", asked[i]);
+        world_run(world, 1);
+        assert_int_equal(json_integer_value(json_object_get(client->last, "interval_ms")),
+                         given[i]);
+        updates = client->updates;
+        for (int ms = 0; ms < 10000; ms += 10) {
+            world_sell(world, "anna", "s1", 422828, 1);
+            world_run(world, 10);
+        }
+        assert_in_range(client->updates - updates, 10000 / given[i] - 1, 10000 / given[i]);
+        world_run(world, given[i]);
+        assert_int_equal(client_total(client, "total", "all", "gross"), 1000 * (i + 1));
+        client_free(client);
+    }
+    world_free(world);
+}
+
+static void test_midnight(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    int64_t midnight_ms;
+    (void)state;
+
+    world->mode = SOURCE_LATER;
+    midnight_ms = calendar_next_midnight_ms(&world->view.calendar, world->wall_ms);
+    world->wall_ms = midnight_ms - 2000;
+    world_sell(world, "anna", "s1", 422828, 500);
+    client_subscribe(client, "\"total\",\"top/hosts\",\"session/s1\"", 0);
+    world_load(world);
+    world_run(world, 1999);
+    assert_int_equal(client->updates, 0);
+    assert_int_equal(client_total(client, "total", "today", "gross"), 500);
+    world_run(world, 1);
+    world->view.today = calendar_day(&world->view.calendar, world->wall_ms);
+    hub_groups_changed(world->hub);
+    world_run(world, 250);
+    assert_true(world->want_count >= 2);
+    assert_int_equal(client->updates, 0);
+    world_load(world);
+    world_run(world, 250);
+    assert_int_equal(client->updates, 1);
+    assert_int_equal(client_total(client, "total", "today", "gross"), 0);
+    assert_int_equal(client_total(client, "total", "all", "gross"), 500);
+    assert_int_equal(json_integer_value(json_object_get(client_topic(client, "top/hosts"), "of")),
+                     0);
+    world_sell(world, "anna", "s1", 422828, 7);
+    world_run(world, 250);
+    assert_int_equal(client_total(client, "total", "today", "gross"), 7);
+    assert_int_equal(client_total(client, "total", "all", "gross"), 507);
+    client_free(client);
+    world_free(world);
+}
+
+static void test_epoch(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    struct client *slow = client_new(world);
+    struct client *idle = client_new(world);
+    (void)state;
+
+    world_sell(world, "anna", "s1", 422828, 500);
+    client_subscribe(client, "\"total\",\"ticker\"", 0);
+    client_subscribe(slow, "\"total\"", 5000);
+    world_run(world, 1);
+    slow->room = 0;
+    world->mode = SOURCE_LATER;
+    world->fact_count = 0;
+    ticker_clear(world->view.ticker);
+    world_replace_board(world);
+    memcpy(world->view.epoch, "fedcba9876543210", EPOCH_BYTES);
+    world_run(world, 5000);
+    assert_int_equal(client->snapshots, 1);
+    assert_int_equal(client->updates, 0);
+    world_load(world);
+    world_run(world, 250);
+    assert_int_equal(client->snapshots, 2);
+    assert_string_equal(client->epoch, "fedcba9876543210");
+    assert_int_equal(json_object_size(client->topics), 2);
+    assert_int_equal(client_total(client, "total", "all", "gross"), 0);
+    assert_int_equal(json_array_size(json_object_get(client_topic(client, "ticker"), "orders")), 0);
+    client_drain(slow, UINT32_MAX);
+    world_run(world, 5000);
+    assert_int_equal(slow->snapshots, 2);
+    assert_int_equal(client_total(slow, "total", "all", "gross"), 0);
+    assert_int_equal(idle->snapshots + idle->updates, 0);
+    world_sell(world, "anna", "s1", 422828, 3);
+    world_run(world, 250);
+    assert_int_equal(client_total(client, "total", "all", "gross"), 3);
+    client_free(client);
+    client_free(slow);
+    client_free(idle);
+    world_free(world);
+}
+
+/* The same data in another board: no snapshot, and what was sold meanwhile shows. */
+static void test_board_replaced(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    json_int_t ver;
+    (void)state;
+
+    world_sell(world, "anna", "s1", 422828, 500);
+    client_subscribe(client, "\"total\",\"top/hosts\",\"series/total?minutes=5\"", 0);
+    world_run(world, 1);
+    ver = client->ver;
+    world_replace_board(world);
+    world_sell(world, "anna", "s1", 422828, 20);
+    world_run(world, 500);
+    assert_int_equal(client->snapshots, 1);
+    assert_true(client->ver > ver);
+    assert_int_equal(client_total(client, "total", "all", "gross"), 520);
+    assert_int_equal(
+        json_integer_value(json_array_get(
+            json_object_get(client_topic(client, "series/total?minutes=5"), "gross"), 4)),
+        520);
+    world_sell(world, "anna", "s1", 422828, 1);
+    world_run(world, 500);
+    assert_int_equal(client_total(client, "total", "all", "gross"), 521);
+    client_free(client);
+    world_free(world);
+}
+
+static void test_stale(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    struct client *idle = client_new(world);
+    (void)state;
+
+    client_subscribe(client, "\"total\"", 0);
+    world_run(world, 1);
+    world->view.stale = true;
+    world_run(world, 250);
+    assert_int_equal(client->updates, 1);
+    assert_true(client->stale);
+    assert_int_equal(json_object_size(json_object_get(client->last, "topics")), 0);
+    world_run(world, 2000);
+    assert_int_equal(client->updates, 1);
+    world->view.stale = false;
+    world_run(world, 250);
+    assert_int_equal(client->updates, 2);
+    assert_false(client->stale);
+    assert_int_equal(idle->updates, 0);
+    client_free(client);
+    client_free(idle);
+    world_free(world);
+}
+
+static void test_heartbeat(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    struct client *full = client_new(world);
+    (void)state;
+
+    world_run(world, HEARTBEAT_MS - 1);
+    assert_int_equal(client->heartbeats, 0);
+    world_run(world, 1);
+    assert_int_equal(client->heartbeats, 1);
+    assert_int_equal(json_integer_value(json_object_get(client->last, "time")), world->wall_ms);
+    client_subscribe(client, "\"total\"", 0);
+    world_run(world, HEARTBEAT_MS - 10);
+    assert_int_equal(client->heartbeats, 1);
+    world_sell(world, "anna", "s1", 422828, 20);
+    world_run(world, 250);
+    assert_int_equal(client->updates, 1);
+    world_run(world, HEARTBEAT_MS - 500);
+    assert_int_equal(client->heartbeats, 1);
+    full->room = 0;
+    world_run(world, 10 * HEARTBEAT_MS);
+    assert_in_range(client->heartbeats, 10, 11);
+    client_free(client);
+    client_free(full);
+    world_free(world);
+}
+
+static void test_unavailable(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    json_t *error;
+    (void)state;
+
+    world->mode = SOURCE_AWAY;
+    client_subscribe(client, "\"total\",\"nonsense\",\"ticker\"", 0);
+    assert_int_equal(client->snapshots, 1);
+    assert_int_equal(json_object_size(client->topics), 1);
+    assert_non_null(client_topic(client, "ticker"));
+    error = json_array_get(json_object_get(client->last, "errors"), 0);
+    assert_string_equal(json_string_value(json_object_get(error, "topic")), "nonsense");
+    assert_string_equal(json_string_value(json_object_get(error, "code")), "bad_topic");
+    error = json_array_get(json_object_get(client->last, "errors"), 1);
+    assert_string_equal(json_string_value(json_object_get(error, "topic")), "total");
+    assert_string_equal(json_string_value(json_object_get(error, "code")), "unavailable");
+    world->mode = SOURCE_AT_ONCE;
+    client_subscribe(client, "\"total\"", 0);
+    world_run(world, 1);
+    assert_int_equal(client->snapshots, 2);
+    assert_null(json_object_get(client->last, "errors"));
+    assert_non_null(client_topic(client, "total"));
+    client_free(client);
+    world_free(world);
+}
+
+/* Snapshots come in order and after loading; a load that never ends is given up. */
+static void test_late_load(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    struct client *gone = client_new(world);
+    (void)state;
+
+    world->mode = SOURCE_LATER;
+    world_sell(world, "anna", "s1", 422828, 500);
+    client_subscribe(client, "\"total\"", 0);
+    client_subscribe(client, "\"ticker\"", 100);
+    client_subscribe(gone, "\"host/x\"", 0);
+    world_run(world, 2000);
+    assert_int_equal(client->snapshots, 0);
+    client_free(gone);
+    world_sell(world, "anna", "s1", 422828, 1);
+    world_load(world);
+    world_run(world, 1);
+    assert_int_equal(client->snapshots, 2);
+    assert_int_equal(client_total(client, "total", "all", "gross"), 501);
+    assert_int_equal(json_integer_value(json_object_get(client->last, "interval_ms")), 100);
+    client_subscribe(client, "\"platform/x\",\"total\"", 0);
+    world_run(world, 9000);
+    assert_int_equal(client->snapshots, 2);
+    world_run(world, 1001);
+    assert_int_equal(client->snapshots, 3);
+    assert_int_equal(json_object_size(json_object_get(client->last, "topics")), 1);
+    assert_int_equal(json_array_size(json_object_get(client->last, "errors")), 1);
+    client_free(client);
+    world_free(world);
+}
+
+static void test_snapshot_to_full_socket(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    (void)state;
+
+    client_subscribe(client, "\"total\"", 0);
+    world_run(world, 1);
+    client->room = 0;
+    client_subscribe(client, "\"host/anna\"", 0);
+    world_sell(world, "anna", "s1", 422828, 1);
+    world_run(world, 1000);
+    client_subscribe(client, "\"host/ben\"", 0);
+    world_sell(world, "anna", "s1", 422828, 1);
+    client_drain(client, 1);
+    assert_int_equal(client->updates, 1);
+    assert_int_equal(client_total(client, "total", "all", "gross"), 2);
+    assert_int_equal(client->snapshots, 1);
+    client_drain(client, UINT32_MAX);
+    world_run(world, 1);
+    assert_int_equal(client->snapshots, 3);
+    assert_int_equal(client_total(client, "host/anna", "all", "gross"), 2);
+    assert_int_equal(client_total(client, "host/ben", "all", "gross"), 0);
+    client_free(client);
+    world_free(world);
+}
+
+/* Topics that are there already get what they missed before the new ones' snapshot. */
+static void test_subscribe_more(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    (void)state;
+
+    client_subscribe(client, "\"ticker\"", 0);
+    world_run(world, 1);
+    world_sell(world, "anna", "s1", 422828, 1);
+    client_subscribe(client, "\"ticker/session/s1\"", 0);
+    world_run(world, 500);
+    assert_int_equal(client->snapshots, 2);
+    world_sell(world, "anna", "s1", 422828, 2);
+    client_subscribe(client, "\"total\"", 0);
+    world_run(world, 1000);
+    assert_int_equal(json_array_size(json_object_get(client_topic(client, "ticker"), "orders")), 2);
+    assert_int_equal(
+        json_array_size(json_object_get(client_topic(client, "ticker/session/s1"), "orders")), 2);
+    assert_true(client_says(client, "{\"type\":\"unsubscribe\",\"topics\":[\"ticker\",\"x\"]}"));
+    assert_int_equal(hub_topic_count(world->hub), 2);
+    world_sell(world, "anna", "s1", 422828, 2);
+    world_run(world, 500);
+    assert_int_equal(json_array_size(json_object_get(client_topic(client, "ticker"), "orders")), 2);
+    assert_int_equal(
+        json_array_size(json_object_get(client_topic(client, "ticker/session/s1"), "orders")), 3);
+    client_free(client);
+    world_free(world);
+}
+
+static void test_topic_limits(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    char list[8192] = "\"total\"";
+    (void)state;
+
+    client_subscribe(client, "\"total\"", 0);
+    world_run(world, 1);
+    for (int i = 0; i < 300; i++) {
+        size_t size = strlen(list);
+
+        snprintf(list + size, sizeof(list) - size, ",\"host/h%d\"", i);
+    }
+    client_subscribe(client, list, 0);
+    world_run(world, 1);
+    assert_int_equal(json_object_size(client->topics), LIVE_TOPICS_MAX);
+    assert_int_equal(json_array_size(json_object_get(client->last, "errors")), 301 - 256);
+    assert_string_equal(json_string_value(json_object_get(
+                            json_array_get(json_object_get(client->last, "errors"), 0), "code")),
+                        "too_many_topics");
+    assert_int_equal(hub_topic_count(world->hub), LIVE_TOPICS_MAX);
+    client_free(client);
+    world_free(world);
+}
+
+static void expect_error(struct client *client, const char *text, const char *code)
+{
+    uint32_t errors = client->errors;
+
+    assert_true(client_says(client, text));
+    if (client->errors != errors + 1)
+        fail_msg("no error for %s", text);
+    assert_string_equal(json_string_value(json_object_get(client->last, "code")), code);
+    assert_true(json_is_string(json_object_get(client->last, "error")));
+}
+
+static void test_bad_messages(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    (void)state;
+
+    expect_error(client, "", "bad_json");
+    expect_error(client, "{", "bad_json");
+    expect_error(client, "{\"type\":\"subscribe\",\"topics\":[\"total\"]} x", "bad_json");
+    expect_error(client, "{\"type\":\"subscribe\",\"type\":\"subscribe\"}", "bad_json");
+    expect_error(client, "[]", "bad_type");
+    expect_error(client, "17", "bad_type");
+    expect_error(client, "{\"type\":5}", "bad_type");
+    expect_error(client, "{\"type\":\"shout\"}", "bad_type");
+    expect_error(client, "{\"topics\":[\"total\"]}", "missing_field");
+    expect_error(client, "{\"type\":\"subscribe\"}", "missing_field");
+    expect_error(client, "{\"type\":\"subscribe\",\"topics\":\"total\"}", "bad_field");
+    expect_error(client, "{\"type\":\"subscribe\",\"topics\":[1]}", "bad_field");
+    expect_error(client, "{\"type\":\"subscribe\",\"topics\":[[\"a\"],{\"b\":1}]}", "bad_field");
+    expect_error(client, "{\"type\":\"subscribe\",\"topics\":null}", "bad_field");
+    expect_error(client, "{\"type\":\"subscribe\",\"topics\":[],\"interval_ms\":0}", "bad_field");
+    expect_error(client, "{\"type\":\"subscribe\",\"topics\":[],\"interval_ms\":1.5}", "bad_field");
+    expect_error(client, "{\"type\":\"subscribe\",\"topics\":[],\"interval_ms\":\"9\"}",
+                 "bad_field");
+    assert_int_equal(world->stats.bad_messages, client->errors);
+    assert_true(client_says(client, "{\"type\":\"auth\",\"token\":\"x\"}"));
+    assert_true(client_says(client, "{\"more\":[{}],\"topics\":[\"tot\\u0061l\"],\"type\":"
+                                    "\"subscribe\"}"));
+    world_run(world, 1);
+    assert_int_equal(client->snapshots, 1);
+    assert_non_null(client_topic(client, "total"));
+    for (int i = 0; i < LIVE_BAD_MESSAGES_MAX - 1; i++)
+        assert_true(client_says(client, "{"));
+    assert_false(client_says(client, "{"));
+    client_free(client);
+    world_free(world);
+}
+
+static void test_subscribe_rate(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    (void)state;
+
+    for (int i = 0; i < 50; i++)
+        client_subscribe(client, "\"ticker\"", 0);
+    assert_true(client_says(client, "{\"type\":\"unsubscribe\",\"topics\":[\"ticker\"]}"));
+    world_run(world, 900);
+    assert_int_equal(client->snapshots, 20);
+    assert_int_equal(hub_topic_count(world->hub), 1);
+    world_run(world, 1000);
+    assert_int_equal(client->snapshots, 40);
+    world_run(world, 1000);
+    assert_int_equal(client->snapshots, 50);
+    assert_int_equal(hub_topic_count(world->hub), 0);
+    world_run(world, 1000);
+    for (int i = 0; i < 20 + 64; i++)
+        client_subscribe(client, "\"ticker\"", 0);
+    assert_int_equal(client->errors, 0);
+    for (int i = 0; i < 99; i++)
+        client_subscribe(client, "\"ticker\"", 0);
+    assert_int_equal(client->errors, 99);
+    assert_false(client_says(client, "{\"type\":\"subscribe\",\"topics\":[]}"));
+    client_free(client);
+    world_free(world);
+}
+
+struct answer {
+    int count;
+    json_t *json;
+};
+
+static void take_answer(void *context, struct slice json)
+{
+    struct answer *answer = context;
+
+    answer->count++;
+    json_decref(answer->json);
+    answer->json = json.data ? json_loadb(json.data, json.size, 0, NULL) : NULL;
+}
+
+static void test_query(void **state)
+{
+    struct world *world = world_new(1000);
+    struct slice topics[] = {SLICE("total"), SLICE("host/anna"), SLICE("nothing")};
+    struct answer answer = {0, NULL};
+    struct hub_query *query;
+    (void)state;
+
+    world->mode = SOURCE_LATER;
+    world_sell(world, "anna", "s1", 422828, 500);
+    query = hub_query(world->hub, topics, 3, take_answer, &answer);
+    assert_non_null(query);
+    world_run(world, 100);
+    assert_int_equal(answer.count, 0);
+    world_load(world);
+    world_run(world, 1);
+    assert_int_equal(answer.count, 1);
+    assert_string_equal(json_string_value(json_object_get(answer.json, "type")), "snapshot");
+    assert_int_equal(json_object_size(json_object_get(answer.json, "topics")), 2);
+    assert_int_equal(json_array_size(json_object_get(answer.json, "errors")), 1);
+    assert_int_equal(hub_topic_count(world->hub), 0);
+    assert_null(hub_query(world->hub, topics, 1, take_answer, &answer));
+    assert_int_equal(answer.count, 2);
+    assert_non_null(answer.json);
+
+    topics[0] = SLICE("platform/x");
+    query = hub_query(world->hub, topics, 1, take_answer, &answer);
+    assert_non_null(query);
+    hub_query_cancel(query);
+    world->mode = SOURCE_AWAY;
+    topics[0] = SLICE("session/x");
+    assert_null(hub_query(world->hub, topics, 1, take_answer, &answer));
+    assert_int_equal(answer.count, 3);
+    assert_null(answer.json);
+    world_run(world, 1000);
+    assert_int_equal(answer.count, 3);
+    assert_int_equal(hub_topic_count(world->hub), 0);
+    world_free(world);
+}
+
+/* Before the first load nothing is known, not even what needs no group. */
+static void test_before_first_load(void **state)
+{
+    struct world *world = world_new(1000);
+    struct client *client = client_new(world);
+    (void)state;
+
+    world->view.epoch[0] = '\0';
+    world->view.ready = false;
+    client_subscribe(client, "\"ticker\",\"total\"", 0);
+    assert_int_equal(client->snapshots, 1);
+    assert_int_equal(json_array_size(json_object_get(client->last, "errors")), 2);
+    assert_int_equal(hub_topic_count(world->hub), 0);
+    client_free(client);
+    world_free(world);
+}
+
+/* Slices: a tick serves only so many, and wants to be called again at once. */
+static void test_push_slice(void **state)
+{
+    struct world *world = world_new(10);
+    struct client *clients[100];
+    int ticks = 0;
+    (void)state;
+
+    for (int i = 0; i < 100; i++) {
+        clients[i] = client_new(world);
+        client_subscribe(clients[i], "\"total\"", 0);
+    }
+    world_run(world, 1000);
+    world_sell(world, "anna", "s1", 422828, 500);
+    world->monotonic_ms += 250;
+    world->wall_ms += 250;
+    while (hub_tick(world->hub) == 0) {
+        uint32_t updated = 0;
+
+        for (int i = 0; i < 100; i++)
+            updated += clients[i] && clients[i]->updates;
+        ticks++;
+        assert_true(updated <= (uint32_t)(10 * ticks));
+        if (ticks == 3) {
+            client_free(clients[5]);
+            client_free(clients[29]);
+            client_free(clients[30]);
+            client_free(clients[99]);
+            clients[5] = clients[29] = clients[30] = clients[99] = NULL;
+        }
+    }
+    assert_in_range(ticks, 9, 11);
+    for (int i = 0; i < 100; i++) {
+        if (!clients[i])
+            continue;
+        assert_int_equal(clients[i]->updates, 1);
+        client_free(clients[i]);
+    }
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_snapshot_and_update),
+        cmocka_unit_test(test_payload_bytes),
+        cmocka_unit_test(test_new_ids),
+        cmocka_unit_test(test_shared_frames),
+        cmocka_unit_test(test_shared_increments),
+        cmocka_unit_test(test_only_what_changed),
+        cmocka_unit_test(test_slow_viewer),
+        cmocka_unit_test(test_intervals),
+        cmocka_unit_test(test_midnight),
+        cmocka_unit_test(test_epoch),
+        cmocka_unit_test(test_board_replaced),
+        cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_heartbeat),
+        cmocka_unit_test(test_unavailable),
+        cmocka_unit_test(test_late_load),
+        cmocka_unit_test(test_snapshot_to_full_socket),
+        cmocka_unit_test(test_subscribe_more),
+        cmocka_unit_test(test_topic_limits),
+        cmocka_unit_test(test_bad_messages),
+        cmocka_unit_test(test_subscribe_rate),
+        cmocka_unit_test(test_query),
+        cmocka_unit_test(test_before_first_load),
+        cmocka_unit_test(test_push_slice),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
