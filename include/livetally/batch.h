@@ -25,8 +25,9 @@
 #include "livetally/post.h"
 #include "livetally/rollup.h"
 
-#define BATCH_EVENTS_MAX 1024 /* events of a commit; posts are not split, so one post always fits  \
-                               */
+#define BATCH_EVENTS_MAX                                                                           \
+    1024 /* events of a commit; posts are not split, so one post always fits                       \
+          */
 
 /* Which ids have been seen in which dimension, to refuse new ones beyond a bound. */
 struct census {
@@ -73,13 +74,6 @@ struct catalog_touch {
     struct slice next;
 };
 
-/* Something that has to be looked up in Redis before this batch can be judged. */
-struct batch_need {
-    bool is_record; /* else a catalog entry of `kind` */
-    uint8_t kind;
-    struct slice id; /* into the posts: lives as long as they are in the batch */
-};
-
 struct batch;
 
 struct batch *batch_new(uint64_t seed);
@@ -91,12 +85,12 @@ uint32_t batch_event_count(const struct batch *batch);
 bool batch_is_empty(const struct batch *batch); /* no posts */
 
 /*
- * Judges all of it from scratch. Returns the number of look-ups needed first (see batch_needs());
- * 0: judged. Answers to look-ups are given by ledger_learn() / catalog_put(); when a catalog entry
- * is not in Redis either, nothing needs to be put: it is not asked for twice.
+ * Judges all of it from scratch. Returns how many records have to be looked up first (refunds whose
+ * order nobody here knows): their ids, which live as long as the posts are in the batch. Answers
+ * are given by ledger_learn(), also that there is nothing. 0: judged.
  */
 uint32_t batch_judge(struct batch *batch, const struct judge *judge);
-const struct batch_need *batch_needs(const struct batch *batch, uint32_t *ret_count);
+const struct slice *batch_needs(const struct batch *batch, uint32_t *ret_count);
 
 /* The result of judging; valid until it is judged again or taken. */
 const struct touch *batch_touches(const struct batch *batch, uint32_t *ret_count);

@@ -30,19 +30,12 @@ static struct slice catalog_touch_id(const void *array, uint32_t place)
     return ((const struct catalog_touch *)array + place)->id;
 }
 
-static struct slice need_id(const void *array, uint32_t place)
-{
-    return ((const struct batch_need *)array + place)->id;
-}
-
 struct batch *batch_new(uint64_t seed)
 {
     struct batch *batch = mem_zalloc(sizeof *batch);
     id_table_init(&batch->touch_index, seed);
-    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++) {
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
         id_table_init(&batch->catalog_index[kind], seed);
-        id_table_init(&batch->asked_index[kind], seed);
-    }
     return batch;
 }
 
@@ -52,15 +45,12 @@ void batch_free(struct batch *batch)
         return;
     assert(!batch->first);
     id_table_done(&batch->touch_index);
-    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++) {
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
         id_table_done(&batch->catalog_index[kind]);
-        id_table_done(&batch->asked_index[kind]);
-    }
     free(batch->touches);
     free(batch->catalog);
     free(batch->facts);
     free(batch->needs);
-    free(batch->asked);
     arena_done(&batch->arena);
     buffer_done(&batch->json);
     buffer_done(&batch->scratch[0]);
@@ -168,23 +158,10 @@ void batch_add_fact(struct batch *batch, const struct fact *fact)
     batch->facts[batch->fact_count++] = *fact;
 }
 
-void batch_add_need(struct batch *batch, bool is_record, enum catalog_kind kind, struct slice id)
+static void add_need(struct batch *batch, struct slice id)
 {
     RESERVE_ONE(batch->needs, batch->need_count, batch->need_capacity);
-    batch->needs[batch->need_count++] =
-        (struct batch_need){.is_record = is_record, .kind = (uint8_t)kind, .id = id};
-}
-
-bool batch_asked(struct batch *batch, enum catalog_kind kind, struct slice id)
-{
-    struct id_table *index = &batch->asked_index[kind];
-    uint32_t hash = id_table_hash(index, id);
-    if (id_table_find(index, hash, id, need_id, batch->asked) != ID_TABLE_NONE)
-        return true;
-    RESERVE_ONE(batch->asked, batch->asked_count, batch->asked_capacity);
-    batch->asked[batch->asked_count] = (struct batch_need){.kind = (uint8_t)kind, .id = id};
-    id_table_insert(index, hash, batch->asked_count++);
-    return false;
+    batch->needs[batch->need_count++] = id;
 }
 
 /* Refunds whose order nobody here knows are looked up before anything else is judged: so a batch
@@ -200,7 +177,7 @@ static void look_for_unknown_records(struct batch *batch, const struct judge *ju
             bool known;
             batch_touch(batch, judge, event->order_id, &known);
             if (event->type == EVENT_REFUND && !known)
-                batch_add_need(batch, true, 0, event->order_id);
+                add_need(batch, event->order_id);
         }
 }
 
@@ -228,10 +205,10 @@ uint32_t batch_judge(struct batch *batch, const struct judge *judge)
         for (uint32_t i = 0; i < post->message.event_count; i++)
             judge_event(batch, judge, post, &post->message.events[i]);
     }
-    return batch->need_count;
+    return 0;
 }
 
-const struct batch_need *batch_needs(const struct batch *batch, uint32_t *ret_count)
+const struct slice *batch_needs(const struct batch *batch, uint32_t *ret_count)
 {
     *ret_count = batch->need_count;
     return batch->needs;
@@ -326,9 +303,6 @@ struct post *batch_take(struct batch *batch)
             qsort(post->message.rejections, post->message.rejection_count,
                   sizeof *post->message.rejections, by_index);
     forget_overlay(batch);
-    batch->asked_count = 0;
-    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
-        id_table_clear(&batch->asked_index[kind]);
     batch->first = batch->last = NULL;
     batch->event_count = 0;
     return first;

@@ -23,14 +23,9 @@ struct batch {
     struct fact *facts;
     uint32_t fact_count, fact_capacity;
     struct metrics metrics;
-    struct arena arena; /* records and JSON of the overlay */
-    struct batch_need *needs;
+    struct arena arena;  /* records and JSON of the overlay */
+    struct slice *needs; /* order ids */
     uint32_t need_count, need_capacity;
-
-    /* Catalog ids looked up for this batch already: asked once, believed. */
-    struct batch_need *asked;
-    uint32_t asked_count, asked_capacity;
-    struct id_table asked_index[CATALOG_KIND_COUNT];
 
     struct record record; /* the one being judged */
     struct buffer json;
@@ -50,9 +45,6 @@ struct catalog_touch *batch_catalog_find(const struct batch *batch, enum catalog
                                          struct slice id);
 
 void batch_add_fact(struct batch *batch, const struct fact *fact);
-void batch_add_need(struct batch *batch, bool is_record, enum catalog_kind kind, struct slice id);
-/* True when a catalog id was asked for before; if not, notes that it is asked for now. */
-bool batch_asked(struct batch *batch, enum catalog_kind kind, struct slice id);
 
 /* Judges one event of a post into the batch. */
 void judge_event(struct batch *batch, const struct judge *judge, struct post *post,

@@ -1,8 +1,8 @@
 /*
  * Judging: PROTOCOL's rules for one event, given all that came before it. Order of the rules:
  * the ledger first (duplicate or conflict), then defaults, then bounds. Nothing here writes to the
- * ledger or the catalog; it fills the batch's overlay, and may ask for a look-up (batch_add_need)
- * instead of deciding on what this daemon merely has not seen.
+ * ledger or the catalog; it fills the batch's overlay. Where a decision hangs on something this
+ * daemon merely has not seen, the absence is touched too, so that the commit script verifies it.
  */
 #include <string.h>
 
@@ -44,13 +44,10 @@ static const struct catalog_entry *look(const struct judging *j, enum catalog_ki
     return catalog_entry_read(kind, id, touch->next, scratch, room) == 0 ? room : NULL;
 }
 
-/* True when the id was not looked up yet: then the event waits for that. */
-static bool ask(const struct judging *j, enum catalog_kind kind, struct slice id)
+/* The commit has to find this entry as we know it: absent, or without what was looked for. */
+static void verify(const struct judging *j, enum catalog_kind kind, struct slice id)
 {
-    if (batch_asked(j->batch, kind, id))
-        return false;
-    batch_add_need(j->batch, false, kind, id);
-    return true;
+    (void)batch_catalog_touch(j->batch, j->judge, kind, id);
 }
 
 static bool load_record(const struct judging *j, const struct touch *touch)
@@ -168,18 +165,20 @@ static const char *order_difference(const struct event *event, const struct reco
     return NULL;
 }
 
-/* Fills the record's order part from the event and its defaults. False: rejected, or has to wait. */
+/* Fills the record's order part from the event and its defaults. False: it is rejected. */
 static bool order_with_defaults(const struct judging *j, struct record *record)
 {
     const struct event *event = j->event;
     struct catalog_entry session_room, product_room;
     const struct catalog_entry *session = NULL, *product = NULL;
-    if (event->session_id.data)
+    if (event->session_id.data) {
         session = look(j, CATALOG_SESSION, event->session_id, &session_room);
+        if (!session)
+            verify(j, CATALOG_SESSION, event->session_id);
+    }
     if (!event->host_id.data && !session) {
-        if (!ask(j, CATALOG_SESSION, event->session_id))
-            reject(j, REJECT_UNKNOWN_SESSION, "session_id",
-                   "host_id is required: this session is not registered");
+        reject(j, REJECT_UNKNOWN_SESSION, "session_id",
+               "host_id is required: this session is not registered");
         return false;
     }
     if (event->host_id.data && session && !slice_equal(event->host_id, session->host_id)) {
@@ -191,9 +190,9 @@ static bool order_with_defaults(const struct judging *j, struct record *record)
     if (!(event->stated & EVENT_HAS_COUNTY)) {
         product = look(j, CATALOG_PRODUCT, event->product_id, &product_room);
         if (!product || !product->county) {
-            if (!ask(j, CATALOG_PRODUCT, event->product_id))
-                reject(j, REJECT_UNKNOWN_PRODUCT, "product_id",
-                       "county is required: this product is not registered with one");
+            verify(j, CATALOG_PRODUCT, event->product_id);
+            reject(j, REJECT_UNKNOWN_PRODUCT, "product_id",
+                   "county is required: this product is not registered with one");
             return false;
         }
         record->county = product->county;

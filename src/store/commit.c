@@ -181,88 +181,36 @@ enum commit_result commit_answer(const redisReply *reply, const struct judge *ju
     return COMMIT_UNKNOWN;
 }
 
-/* Records when kind is CATALOG_KIND_COUNT, else catalog entries of that kind. */
-static bool asks_for(const struct batch_need *need, enum catalog_kind kind)
-{
-    return need->is_record ? kind == CATALOG_KIND_COUNT : need->kind == kind;
-}
-
-static bool encode_hmget(struct buffer *out, const char *key, enum catalog_kind kind,
-                         const struct batch_need *needs, uint32_t count)
-{
-    uint32_t fields = 0;
-    for (uint32_t i = 0; i < count; i++)
-        fields += asks_for(&needs[i], kind);
-    if (!fields)
-        return false;
-    resp_start(out, 2 + (size_t)fields);
-    resp_text(out, "HMGET");
-    resp_text(out, key);
-    for (uint32_t i = 0; i < count; i++)
-        if (asks_for(&needs[i], kind))
-            resp_slice(out, needs[i].id);
-    return true;
-}
-
-bool lookup_records_encode(struct buffer *out, const struct keys *keys, uint64_t generation,
-                           const struct batch_need *needs, uint32_t count)
+void lookup_encode(struct buffer *out, const struct keys *keys, uint64_t generation,
+                   const struct slice *ids, uint32_t count)
 {
     char key[KEY_MAX_BYTES];
     key_orders(keys, generation, key);
-    return encode_hmget(out, key, CATALOG_KIND_COUNT, needs, count);
+    resp_start(out, 2 + (size_t)count);
+    resp_text(out, "HMGET");
+    resp_text(out, key);
+    for (uint32_t i = 0; i < count; i++)
+        resp_slice(out, ids[i]);
 }
 
-bool lookup_catalog_encode(struct buffer *out, const struct keys *keys, enum catalog_kind kind,
-                           const struct batch_need *needs, uint32_t count)
-{
-    char key[KEY_MAX_BYTES];
-    key_catalog(keys, kind, key);
-    return encode_hmget(out, key, kind, needs, count);
-}
-
-static void learn_looked_up(const struct batch_need *need, enum record_place place,
-                            struct slice bytes, const struct judge *judge)
+/* What a generation does not have is known to be nowhere, unless it is known to be elsewhere. */
+static void learn_looked_up(struct slice id, enum record_place place, struct slice bytes,
+                            const struct judge *judge)
 {
     enum record_place known;
     struct slice other;
     if (bytes.data)
-        ledger_learn(judge->ledger, need->id, place, bytes);
-    else if (!ledger_find(judge->ledger, need->id, &known, &other) || known == place)
-        ledger_learn(judge->ledger, need->id, PLACE_NOWHERE, bytes);
+        ledger_learn(judge->ledger, id, place, bytes);
+    else if (!ledger_find(judge->ledger, id, &known, &other) || known == place)
+        ledger_learn(judge->ledger, id, PLACE_NOWHERE, bytes);
 }
 
-bool lookup_records_answer(const redisReply *reply, enum record_place place,
-                           const struct batch_need *needs, uint32_t count,
-                           const struct judge *judge)
+bool lookup_answer(const redisReply *reply, enum record_place place, const struct slice *ids,
+                   uint32_t count, const struct judge *judge)
 {
-    size_t at = 0;
-    if (!reply_is_array(reply, 1))
+    if (!reply_is_array(reply, count) || reply->elements != count)
         return false;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!needs[i].is_record)
-            continue;
-        if (at == reply->elements)
-            return false;
-        learn_looked_up(&needs[i], place, reply_slice(reply->element[at++]), judge);
-    }
-    return at == reply->elements;
-}
-
-bool lookup_catalog_answer(const redisReply *reply, enum catalog_kind kind,
-                           const struct batch_need *needs, uint32_t count,
-                           const struct judge *judge)
-{
-    size_t at = 0;
-    if (!reply_is_array(reply, 1))
-        return false;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!asks_for(&needs[i], kind))
-            continue;
-        if (at == reply->elements)
-            return false;
-        struct slice json = reply_slice(reply->element[at++]);
-        if (json.data)
-            (void)catalog_put(judge->catalog, kind, needs[i].id, json);
-    }
-    return at == reply->elements;
+    for (uint32_t i = 0; i < count; i++)
+        learn_looked_up(ids[i], place, reply_slice(reply->element[i]), judge);
+    return true;
 }

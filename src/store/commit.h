@@ -49,20 +49,11 @@ bool commit_generation_moved(const redisReply *reply, const struct fence *fence,
 /* Reads the answer. On DIFFERS what Redis has is learnt by ledger and catalog. */
 enum commit_result commit_answer(const redisReply *reply, const struct judge *judge);
 
-/*
- * Look-ups of what a batch needs. Each appends one command, or returns false when there is nothing
- * of that sort to ask for. Answers are learnt in the order current, previous, catalogs; false: not
- * an answer to what was asked.
- */
-bool lookup_records_encode(struct buffer *out, const struct keys *keys, uint64_t generation,
-                           const struct batch_need *needs, uint32_t count);
-bool lookup_records_answer(const redisReply *reply, enum record_place place,
-                           const struct batch_need *needs, uint32_t count,
-                           const struct judge *judge);
-bool lookup_catalog_encode(struct buffer *out, const struct keys *keys, enum catalog_kind kind,
-                           const struct batch_need *needs, uint32_t count);
-bool lookup_catalog_answer(const redisReply *reply, enum catalog_kind kind,
-                           const struct batch_need *needs, uint32_t count,
-                           const struct judge *judge);
+/* Looking up the records that a batch needs: one command for each of the two live generations, the
+ * answers learnt in the order current, previous. False: not an answer to what was asked. */
+void lookup_encode(struct buffer *out, const struct keys *keys, uint64_t generation,
+                   const struct slice *ids, uint32_t count);
+bool lookup_answer(const redisReply *reply, enum record_place place, const struct slice *ids,
+                   uint32_t count, const struct judge *judge);
 
 #endif

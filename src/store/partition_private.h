@@ -65,8 +65,6 @@ struct pipeline {
     uint64_t queued_events;    /* in queue and batch */
     struct batch *batch;
     enum pipeline_state state;
-    uint32_t lookups_left;
-    bool lookup_failed;
     struct buffer entry;     /* feed entry of the commit in flight */
     bool in_flight;          /* a commit was sent and its outcome is not known */
     uint64_t expect_version; /* version it makes */

@@ -222,83 +222,42 @@ static void send_commit(struct partition *partition)
         pipeline->in_flight = false; /* link_down() follows, and then the way in */
 }
 
-static void looked_up(struct partition *partition, bool ok)
-{
-    struct pipeline *pipeline = &partition->pipeline;
-    pipeline->lookup_failed |= !ok;
-    if (--pipeline->lookups_left)
-        return;
-    if (pipeline->lookup_failed)
-        partition_resync(partition, "unexpected answer to a look-up");
-    else
-        judge_and_send(partition);
-}
-
-static void looked_up_records(struct partition *partition, const redisReply *reply,
-                              enum record_place place)
+static void looked_up(struct partition *partition, const redisReply *reply, enum record_place place)
 {
     uint32_t count;
-    const struct batch_need *needs = batch_needs(partition->pipeline.batch, &count);
-    if (reply)
-        looked_up(partition, lookup_records_answer(reply, place, needs, count, &partition->judge));
+    const struct slice *ids = batch_needs(partition->pipeline.batch, &count);
+    if (!reply)
+        return;
+    if (!lookup_answer(reply, place, ids, count, &partition->judge))
+        partition_resync(partition, "unexpected answer to a look-up");
+    else if (place == PLACE_PREVIOUS)
+        judge_and_send(partition);
 }
 
 static void looked_up_current(void *context, const redisReply *reply)
 {
-    looked_up_records(context, reply, PLACE_CURRENT);
+    looked_up(context, reply, PLACE_CURRENT);
 }
 
 static void looked_up_previous(void *context, const redisReply *reply)
 {
-    looked_up_records(context, reply, PLACE_PREVIOUS);
-}
-
-static void looked_up_catalog(struct partition *partition, const redisReply *reply,
-                              enum catalog_kind kind)
-{
-    uint32_t count;
-    const struct batch_need *needs = batch_needs(partition->pipeline.batch, &count);
-    if (reply)
-        looked_up(partition, lookup_catalog_answer(reply, kind, needs, count, &partition->judge));
-}
-
-static void looked_up_product(void *context, const redisReply *reply)
-{
-    looked_up_catalog(context, reply, CATALOG_PRODUCT);
-}
-
-static void looked_up_session(void *context, const redisReply *reply)
-{
-    looked_up_catalog(context, reply, CATALOG_SESSION);
-}
-
-static void send_lookup(struct partition *partition, redis_reply_fn *done)
-{
-    partition->pipeline.lookups_left++;
-    redis_link_send(partition->link, buffer_slice(&partition->pipeline.command), done, partition);
-    buffer_reset(&partition->pipeline.command);
+    looked_up(context, reply, PLACE_PREVIOUS);
 }
 
 static void look_up(struct partition *partition)
 {
     struct pipeline *pipeline = &partition->pipeline;
-    const struct keys *keys = &partition->keys;
+    struct buffer *command = &pipeline->command;
     uint64_t generation = partition->fence.generation;
     uint32_t count;
-    const struct batch_need *needs = batch_needs(pipeline->batch, &count);
+    const struct slice *ids = batch_needs(pipeline->batch, &count);
     pipeline->state = PIPELINE_LOOKING_UP;
-    pipeline->lookups_left = 0;
-    pipeline->lookup_failed = false;
-    buffer_reset(&pipeline->command);
-    if (lookup_records_encode(&pipeline->command, keys, generation, needs, count)) {
-        send_lookup(partition, looked_up_current);
-        lookup_records_encode(&pipeline->command, keys, generation - 1, needs, count);
-        send_lookup(partition, looked_up_previous);
-    }
-    if (lookup_catalog_encode(&pipeline->command, keys, CATALOG_PRODUCT, needs, count))
-        send_lookup(partition, looked_up_product);
-    if (lookup_catalog_encode(&pipeline->command, keys, CATALOG_SESSION, needs, count))
-        send_lookup(partition, looked_up_session);
+    buffer_reset(command);
+    lookup_encode(command, &partition->keys, generation, ids, count);
+    redis_link_send(partition->link, buffer_slice(command), looked_up_current, partition);
+    buffer_reset(command);
+    lookup_encode(command, &partition->keys, generation - 1, ids, count);
+    redis_link_send(partition->link, buffer_slice(command), looked_up_previous, partition);
 }
 
 static void judge_and_send(struct partition *partition)

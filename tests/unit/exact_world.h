@@ -53,7 +53,7 @@ struct world {
 
 struct world_store {
     enum commit_result (*commit)(struct world *world, struct seat *seat);
-    void (*look_up)(struct world *world, struct seat *seat, const struct batch_need *needs,
+    void (*look_up)(struct world *world, struct seat *seat, const struct slice *ids,
                     uint32_t count);
     /* Appends the lane's entry of that version; false: there is none. */
     bool (*feed)(struct world *world, uint32_t lane, uint64_t version, struct buffer *out);
@@ -213,8 +213,8 @@ static inline void seat_judge(struct world *world, struct seat *seat)
 {
     while (batch_judge(seat->batch, &seat->judge)) {
         uint32_t count;
-        const struct batch_need *needs = batch_needs(seat->batch, &count);
-        world->store->look_up(world, seat, needs, count);
+        const struct slice *ids = batch_needs(seat->batch, &count);
+        world->store->look_up(world, seat, ids, count);
         world->lookups++;
     }
     buffer_reset(&seat->entry);

@@ -133,8 +133,8 @@ static inline void model_write_event(struct buffer *out, const struct model_even
     if (event->is_session) {
         buffer_printf(out,
                       "{\"type\":\"session\",\"session_id\":\"room-%d\",\"host_id\":\"host-%d\","
-                      "\"time\":1000}\n",
-                      event->session, event->host);
+                      "\"platform\":\"shop-%d\",\"time\":1000}\n",
+                      event->session, event->host, event->session % 2);
         return;
     }
     if (event->is_product) {
@@ -259,7 +259,8 @@ static inline struct model_verdict model_pay(struct model *model, const struct m
     order->host = event->host >= 0 ? event->host : session_host;
     order->session = event->session;
     order->product = event->product;
-    order->platform = event->platform;
+    order->platform =
+        event->platform < 0 && session_host >= 0 ? event->session % 2 : event->platform;
     order->county = county;
     order->quantity = event->quantity;
     order->amount = event->amount;

@@ -112,12 +112,10 @@ static void test_rejected_order_is_verified_absent(void **state)
 {
     (void)state;
     struct fixture f;
-    uint32_t touches, needs;
+    uint32_t touches, sessions;
     init(&f, 10);
     add(&f, "{\"type\":\"order\",\"order_id\":\"a\",\"session_id\":\"s\",\"product_id\":\"p\","
             "\"quantity\":1,\"amount\":1}");
-    assert_int_equal(1, batch_judge(f.batch, &f.judge));
-    assert_int_equal(CATALOG_SESSION, batch_needs(f.batch, &needs)->kind);
     assert_int_equal(0, batch_judge(f.batch, &f.judge));
     assert_int_equal(REJECT_UNKNOWN_SESSION, f.post->message.rejections[0].code);
     assert_false(rejection_code_final(f.post->message.rejections[0].code));
@@ -125,6 +123,11 @@ static void test_rejected_order_is_verified_absent(void **state)
     assert_true(batch_verifies(f.batch));
     assert_false(batch_touches(f.batch, &touches)->changed);
     assert_int_equal(1, touches);
+    const struct catalog_touch *session = batch_catalog(f.batch, &sessions);
+    assert_int_equal(1, sessions);
+    assert_int_equal(CATALOG_SESSION, session->kind);
+    assert_null(session->assumed.data);
+    assert_false(session->changed);
     done(&f);
 }
 
@@ -136,7 +139,7 @@ static void test_refund_asks_for_its_order(void **state)
     init(&f, 10);
     add(&f, REFUND("a", "r", "1") REFUND("b", "r", "1") ORDER("c", "h", "5") REFUND("c", "r", "1"));
     assert_int_equal(2, batch_judge(f.batch, &f.judge));
-    assert_true(batch_needs(f.batch, &needs)[0].is_record);
+    assert_true(slice_equal(SLICE("a"), batch_needs(f.batch, &needs)[0]));
     ledger_learn(f.judge.ledger, SLICE("a"), PLACE_NOWHERE, (struct slice){NULL, 0});
     assert_int_equal(1, batch_judge(f.batch, &f.judge));
     ledger_learn(f.judge.ledger, SLICE("b"), PLACE_NOWHERE, (struct slice){NULL, 0});
@@ -188,6 +191,25 @@ static void test_totals_do_not_overflow(void **state)
     assert_int_equal(2, f.post->accepted);
     assert_int_equal(REJECT_OVERFLOW, f.post->message.rejections[0].code);
     assert_int_equal(1, f.post->message.rejections[0].index);
+    done(&f);
+}
+
+/* What parked refunds add when their order comes counts for the bound as well. */
+static void test_parked_refunds_do_not_overflow(void **state)
+{
+    (void)state;
+    struct fixture f;
+    init(&f, 10);
+    ledger_learn(f.judge.ledger, SLICE("a"), PLACE_NOWHERE, (struct slice){NULL, 0});
+    add(&f, REFUND("a", "r", "30"));
+    commit(&f);
+    f.judge.lane_total.v[METRIC_REFUNDED] = LANE_TOTAL_MAX - 29;
+    add(&f, ORDER("a", "h", "100"));
+    assert_int_equal(0, batch_judge(f.batch, &f.judge));
+    assert_int_equal(REJECT_OVERFLOW, f.post->message.rejections[0].code);
+    f.judge.lane_total.v[METRIC_REFUNDED]--;
+    assert_int_equal(0, batch_judge(f.batch, &f.judge));
+    assert_int_equal(1, f.post->accepted);
     done(&f);
 }
 
@@ -269,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_ids_are_bounded),
         cmocka_unit_test(test_catalog_is_bounded),
         cmocka_unit_test(test_totals_do_not_overflow),
+        cmocka_unit_test(test_parked_refunds_do_not_overflow),
         cmocka_unit_test(test_refunds_are_bounded),
         cmocka_unit_test(test_generations),
         cmocka_unit_test(test_posts_are_not_split),

@@ -105,21 +105,14 @@ static enum commit_result memory_commit(struct world *world, struct seat *seat)
     return COMMIT_DONE;
 }
 
-static void memory_look_up(struct world *world, struct seat *seat, const struct batch_need *needs,
+static void memory_look_up(struct world *world, struct seat *seat, const struct slice *ids,
                            uint32_t count)
 {
     struct memory_store *store = world->store_context;
     for (uint32_t i = 0; i < count; i++) {
-        if (needs[i].is_record) {
-            const struct stored *stored = find_in(store->records, LEDGER_MAX, needs[i].id);
-            ledger_learn(seat->judge.ledger, needs[i].id,
-                         stored->size ? PLACE_CURRENT : PLACE_NOWHERE, stored_slice(stored));
-        } else {
-            const struct stored *stored = find_in(store->catalog[needs[i].kind], 16, needs[i].id);
-            if (stored->size)
-                assert_int_equal(0, catalog_put(seat->judge.catalog, needs[i].kind, needs[i].id,
-                                                stored_slice(stored)));
-        }
+        const struct stored *stored = find_in(store->records, LEDGER_MAX, ids[i]);
+        ledger_learn(seat->judge.ledger, ids[i], stored->size ? PLACE_CURRENT : PLACE_NOWHERE,
+                     stored_slice(stored));
     }
 }
 

@@ -164,29 +164,16 @@ static enum commit_result redis_commit(struct world *world, struct seat *seat)
     return result;
 }
 
-static void redis_look_up(struct world *world, struct seat *seat, const struct batch_need *needs,
+static void redis_look_up(struct world *world, struct seat *seat, const struct slice *ids,
                           uint32_t count)
 {
     struct redis_store *store = world->store_context;
-    struct buffer *command = &store->command;
     for (int place = PLACE_CURRENT; place <= PLACE_PREVIOUS; place++) {
-        buffer_reset(command);
-        if (!lookup_records_encode(command, &store->keys,
-                                   seat->fence.generation - (place == PLACE_PREVIOUS), needs,
-                                   count))
-            continue;
-        redisReply *reply = call(store, command);
-        assert_true(
-            lookup_records_answer(reply, (enum record_place)place, needs, count, &seat->judge));
-        freeReplyObject(reply);
-    }
-    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++) {
-        buffer_reset(command);
-        if (!lookup_catalog_encode(command, &store->keys, (enum catalog_kind)kind, needs, count))
-            continue;
-        redisReply *reply = call(store, command);
-        assert_true(
-            lookup_catalog_answer(reply, (enum catalog_kind)kind, needs, count, &seat->judge));
+        buffer_reset(&store->command);
+        lookup_encode(&store->command, &store->keys,
+                      seat->fence.generation - (place == PLACE_PREVIOUS), ids, count);
+        redisReply *reply = call(store, &store->command);
+        assert_true(lookup_answer(reply, (enum record_place)place, ids, count, &seat->judge));
         freeReplyObject(reply);
     }
 }
