@@ -4,7 +4,8 @@
  * host and a product's county are fixed by the first registration that states them.
  *
  * In Redis an entry is one field of the hash catalog:<kind>, its value compact JSON with the
- * protocol's field names; in memory everything up to catalog_options.max_entries of each kind.
+ * protocol's field names. All of it is in memory: new registrations are refused beyond max_entries
+ * of a kind (catalog_full), but what Redis has is always taken, or daemons would see different data.
  */
 #ifndef LIVETALLY_CATALOG_H
 #define LIVETALLY_CATALOG_H
@@ -66,7 +67,7 @@ const struct catalog_entry *catalog_find(const struct catalog *catalog, enum cat
 struct slice catalog_json(const struct catalog *catalog, enum catalog_kind kind, struct slice id);
 /*
  * Stores a value as read from Redis or from a feed, replacing what was there. ERROR_CORRUPT when it
- * isn't one; ERROR_LIMIT when it is new and the catalog is full.
+ * isn't one.
  */
 int catalog_put(struct catalog *catalog, enum catalog_kind kind, struct slice id,
                 struct slice json);

@@ -153,9 +153,6 @@ int catalog_put(struct catalog *catalog, enum catalog_kind kind, struct slice id
     if (place != ID_TABLE_NONE) {
         item_free(shelf->items[place]);
         shelf->items[place] = item;
-    } else if (catalog_full(catalog, kind)) {
-        item_free(item);
-        return ERROR_LIMIT;
     } else {
         if (shelf->count == shelf->capacity) {
             shelf->capacity = shelf->capacity ? shelf->capacity * 2 : 16;

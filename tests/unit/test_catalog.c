@@ -216,12 +216,13 @@ static void any_text_reads_back(void **state)
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
+            time_ms++;
             struct event product = {.type = EVENT_PRODUCT,
                                     .stated = EVENT_HAS_TIME,
                                     .product_id = SLICE("tea"),
                                     .name = slice_of(texts[i]),
                                     .unit = slice_of(texts[k]),
-                                    .time_ms = ++time_ms};
+                                    .time_ms = time_ms};
             assert_int_equal(upsert(catalog, &product, &field), CATALOG_CHANGED);
             const struct catalog_entry *entry =
                 catalog_find(catalog, CATALOG_PRODUCT, SLICE("tea"));
@@ -341,8 +342,6 @@ static void it_is_bounded_and_counts_changes(void **state)
     changes = catalog_changes(catalog);
     assert_true(catalog_full(catalog, CATALOG_PRODUCT));
     assert_false(catalog_full(catalog, CATALOG_HOST));
-    assert_int_equal(catalog_put(catalog, CATALOG_PRODUCT, SLICE("new"), SLICE("{\"time\":1}")),
-                     ERROR_LIMIT);
     assert_int_equal(catalog_put(catalog, CATALOG_PRODUCT, SLICE("p7"), SLICE("{\"time\":1}")), 0);
     assert_int_equal(catalog_changes(catalog), changes);
     assert_int_equal(catalog_put(catalog, CATALOG_PRODUCT, SLICE("p7"), SLICE("{\"time\":2}")), 0);
