@@ -4,8 +4,9 @@
  * host and a product's county are fixed by the first registration that states them.
  *
  * In Redis an entry is one field of the hash catalog:<kind>, its value compact JSON with the
- * protocol's field names. All of it is in memory: new registrations are refused beyond max_entries
- * of a kind (catalog_full), but what Redis has is always taken, or daemons would see different data.
+ * protocol's field names. All of it is in memory: new registrations are refused beyond
+ * max_entries of a kind (catalog_full), but what Redis has is always taken, or daemons would see
+ * different data.
  */
 #ifndef LIVETALLY_CATALOG_H
 #define LIVETALLY_CATALOG_H

@@ -139,6 +139,7 @@ struct cell *group_cell(const struct group *group, uint32_t cell_key)
 
 struct metrics group_get(const struct group *group, uint32_t cell_key)
 {
+    static const struct metrics zeros = {{0}};
     const struct cell *cell = group_cell(group, cell_key);
-    return cell == NULL ? (struct metrics){{0}} : cell->sum;
+    return cell == NULL ? zeros : cell->sum;
 }

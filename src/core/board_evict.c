@@ -58,7 +58,9 @@ static bool visit_group(struct eviction *eviction, struct group *group)
     if (group->watchers > 0 || group->taken_count > 0 || group->state == GROUP_LOADING)
         return true;
     if (idle && group->dirty_count == 0) {
-        eviction->freed += group->cell_count;
+        uint32_t cells = group->cell_count;
+        eviction->freed += cells;
+        eviction->visits -= cells < eviction->visits ? cells : eviction->visits;
         group_drop(eviction->board, group);
         return true;
     }

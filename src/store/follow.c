@@ -11,9 +11,10 @@
 #include "partition_private.h"
 #include "resp.h"
 
-#define HEALTH_MS    1000
-#define POLL_ENTRIES 128
-#define BEHIND_MAX   2 /* health checks in a row that a lane is ahead with nothing to read */
+#define HEALTH_MS      1000
+#define CLOCK_RETRY_MS 60000
+#define POLL_ENTRIES   128
+#define BEHIND_MAX     2 /* health checks in a row that a lane is ahead with nothing to read */
 
 void follow_note_version(struct partition *partition, uint32_t lane, uint64_t version)
 {
@@ -260,20 +261,28 @@ static void advanced(void *context, const redisReply *reply)
     if (!reply)
         return;
     partition->generation_pending = false;
-    if (reply->type == REDIS_REPLY_ERROR)
+    if (reply->type == REDIS_REPLY_ERROR) {
         partition_resync(partition, reply->str);
-    else
+    } else if (reply->integer == -1) {
+        log_print(
+            partition->log, LOG_LEVEL_ERROR,
+            "the clock here and redis's are more than an hour apart: the ledger stays as it is");
+        partition->next_generation_ms = partition_now_ms(partition) + CLOCK_RETRY_MS;
+    } else {
         partition->next_health_ms = 0; /* which reads what the generation is now */
+    }
 }
 
 /* The ledger's generation is the receive time divided by its span; whoever notices first moves it.
  * Commits of the old one are then fenced off, and judged again with what the new one can see. */
 void follow_generation(struct partition *partition)
 {
-    uint64_t now = (uint64_t)(clock_wall_ms(partition->clock) / partition->options.generation_ms);
+    int64_t now_ms = clock_wall_ms(partition->clock);
+    uint64_t now = (uint64_t)(now_ms / partition->options.generation_ms);
     uint64_t current = partition->fence.generation;
     char generation[KEY_MAX_BYTES], meta[KEY_MAX_BYTES], old[3][KEY_MAX_BYTES];
-    if (now <= current || partition->generation_pending)
+    if (now <= current || partition->generation_pending ||
+        partition_now_ms(partition) < partition->next_generation_ms)
         return;
     key_generation(&partition->keys, generation);
     key_meta(&partition->keys, meta);
@@ -282,7 +291,8 @@ void follow_generation(struct partition *partition)
     key_orders(&partition->keys, current - 2, old[1]);
     key_orders(&partition->keys, now - current > 1 ? current : current - 3, old[2]);
     partition->generation_pending = redis_link_command(
-        partition->link, advanced, partition, "EVALSHA %s 5 %s %s %s %s %s generation %llu %llu",
+        partition->link, advanced, partition,
+        "EVALSHA %s 5 %s %s %s %s %s generation %llu %llu %lld",
         partition->script_sha[SCRIPT_ADVANCE], generation, meta, old[0], old[1], old[2],
-        (unsigned long long)current, (unsigned long long)now);
+        (unsigned long long)current, (unsigned long long)now, (long long)now_ms);
 }

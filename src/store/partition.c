@@ -14,7 +14,6 @@
 #define TICK_MS          50
 #define STALE_MS         2000
 #define TOMORROW_LEAD_MS (10 * MINUTE_MS) /* tomorrow's groups are loaded that long before */
-#define EVICT_MS         1000
 #define EVICT_IDLE_MS    60000
 
 /* Always loaded, for all time and today: what the start page shows, and what bounds ids. */
@@ -215,10 +214,7 @@ static void on_tick(uv_timer_t *timer)
     follow_health(partition);
     follow_renew(partition);
     checkpoint_tick(partition);
-    if (now_ms >= partition->next_evict_ms) {
-        partition->next_evict_ms = now_ms + EVICT_MS;
-        board_evict(partition->view.board, now_ms - EVICT_IDLE_MS);
-    }
+    board_evict(partition->view.board, now_ms - EVICT_IDLE_MS);
 }
 
 static void on_poll(uv_timer_t *timer)

@@ -154,7 +154,8 @@ struct partition {
     uint64_t feed_token;
     bool poll_pending, health_pending, generation_pending, renew_pending;
     int64_t last_heard_ms; /* monotonic: last answer about the state of the data set */
-    int64_t next_health_ms, next_renew_ms, next_sync_ms, next_evict_ms;
+    int64_t next_health_ms, next_renew_ms, next_sync_ms;
+    int64_t next_generation_ms;
     uint32_t day_wanted; /* business day being loaded to become today */
     struct buffer command;
     struct feed_reader reader;

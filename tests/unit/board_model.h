@@ -5,6 +5,14 @@
 #ifndef LIVETALLY_TESTS_BOARD_MODEL_H
 #define LIVETALLY_TESTS_BOARD_MODEL_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
 #include "livetally/board.h"
 #include "livetally/mem.h"
 

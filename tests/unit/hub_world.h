@@ -54,6 +54,7 @@ struct client {
     uint32_t snapshots, updates, heartbeats, errors;
     json_t *last;   /* message */
     json_t *topics; /* merged */
+    json_t *denied; /* topics refused by the last snapshot that spoke of them */
     json_int_t ver;
     char epoch[EPOCH_BYTES];
     bool stale;
@@ -289,6 +290,18 @@ static inline void client_merge(struct client *client, json_t *message, bool upd
     }
 }
 
+static inline void client_note_errors(struct client *client, json_t *message)
+{
+    const char *name;
+    json_t *value;
+    size_t i;
+
+    json_object_foreach(json_object_get(message, "topics"), name, value)
+        json_object_del(client->denied, name);
+    json_array_foreach(json_object_get(message, "errors"), i, value) json_object_set_new(
+        client->denied, json_string_value(json_object_get(value, "topic")), json_true());
+}
+
 /* The rules that hold for every message of a connection. */
 static inline void client_check_head(struct client *client, json_t *message)
 {
@@ -327,6 +340,7 @@ static inline bool client_send(void *peer, struct frame *frame)
         client->snapshots++;
         client_check_head(client, client->last);
         client_merge(client, client->last, false);
+        client_note_errors(client, client->last);
     } else if (strcmp(type, "update") == 0) {
         client->updates++;
         client_check_head(client, client->last);
@@ -350,6 +364,7 @@ static inline struct client *client_new(struct world *world)
     client->world = world;
     client->room = UINT32_MAX;
     client->topics = json_object();
+    client->denied = json_object();
     client->viewer = hub_join(world->hub, &ops, client);
     return client;
 }
@@ -359,6 +374,7 @@ static inline void client_free(struct client *client)
     hub_leave(client->viewer);
     json_decref(client->last);
     json_decref(client->topics);
+    json_decref(client->denied);
     free(client);
 }
 

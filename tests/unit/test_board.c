@@ -1,50 +1,9 @@
 /*
- * The board, rule by rule. Whether all of it together keeps totals right is in test_board_random.c.
+ * The board, rule by rule: counting and loading. Whether all of it together keeps totals right is
+ * in test_board_random.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "livetally/board.h"
+#include "board_fixture.h"
 #include "livetally/error.h"
-#include "livetally/mem.h"
-
-#define NOW_MS  INT64_C(1795312800000) /* 2026-11-22 02:00 UTC, 10:00 in China */
-#define KEEP_MS (48 * HOUR_MS)
-#define COUNTY  422828u
-
-static const struct calendar china = {480};
-static const struct group_key all_total = {ROLLUP_TOTAL, PERIOD_ALL, 0, 0};
-static const struct group_key all_host = {ROLLUP_HOST, PERIOD_ALL, 0, 0};
-
-static struct board *new_board(uint32_t max_cells)
-{
-    const struct board_options options = {china, max_cells, KEEP_MS};
-    return board_new(&options);
-}
-
-static struct fact order(uint32_t host, uint32_t product, int64_t amount)
-{
-    return (struct fact){FACT_ORDER, host, product, 0, 0, COUNTY, 1, amount, NOW_MS};
-}
-
-static void apply(struct board *board, uint32_t lane, uint64_t version, bool own, struct fact fact)
-{
-    board_apply(board, lane, version, own, &fact, 1, NOW_MS);
-}
-
-/* Loads a group of which Redis has nothing. */
-static struct group *load_empty(struct board *board, struct group_key key)
-{
-    struct group *group = board_open(board, key);
-    board_load_begin(board, group);
-    assert_true(board_load_finish(board, group));
-    return group;
-}
 
 static int64_t gross(const struct board *board, struct group_key key, uint32_t cell)
 {
@@ -58,21 +17,6 @@ static int image_text(struct board_image *image, struct names *names, const char
                       const char *value)
 {
     return board_image_cell(image, names, slice_of(field), slice_of(value));
-}
-
-/* Writes all that is dirty, with zeros as bases. */
-static uint32_t checkpoint(struct board *board)
-{
-    static const struct metrics zeros = {{0}};
-    struct cell_ref refs[64];
-    uint32_t written = 0;
-
-    for (uint32_t count; (count = board_dirty_take(board, refs, 64)) > 0; written += count)
-        for (uint32_t i = 0; i < count; i++) {
-            board_set_base(board, refs[i], &zeros);
-            board_dirty_written(board, refs[i]);
-        }
-    return written;
 }
 
 static void an_order_counts_once_in_every_rollup(void **state)
@@ -323,8 +267,8 @@ static void images_keep_the_newest_of_a_cell(void **state)
     struct fact other_day = order(1, 2, 1);
 
     assert_int_equal(image_text(image, names, "total", "2 2 200 0 0 0 9"), 0);
-    assert_int_equal(image_text(image, names, "total", "1 1 100 0 0 0 8"), 0);
     assert_int_equal(image_text(image, names, "total", "2 2 200 0 0 0 9"), 0);
+    assert_int_equal(image_text(image, names, "total", "1 1 100 0 0 0 8"), 0);
     assert_int_equal(image_text(image, names, "nonsense", "2 2 200 0 0 0 9"), ERROR_CORRUPT);
     assert_int_equal(image_text(image, names, "total", "2 2 200 0 0 9"), ERROR_CORRUPT);
     board_load_begin(board, group);
@@ -347,152 +291,6 @@ static void images_keep_the_newest_of_a_cell(void **state)
     board_free(board);
 }
 
-static void dirty_cells_are_taken_oldest_first(void **state)
-{
-    (void)state;
-    struct board *board = new_board(100000);
-    struct cell_ref *refs = mem_alloc(sizeof(*refs) * 20000);
-    const struct metrics base = {{0, 0, 5000, 0, 0, 0}};
-    uint32_t count;
-
-    for (uint32_t host = 1; host <= 200; host++)
-        apply(board, 0, host, true, order(host, 2, 1));
-    count = board_dirty_take(board, refs, 100);
-    assert_int_equal(count, 100);
-    for (uint32_t i = 0; i < count; i++)
-        board_dirty_return(board, refs[i]); /* to the end, and the ring wraps */
-    for (uint32_t host = 201; host <= 1000; host++)
-        apply(board, 0, host, true, order(host, 2, 1));
-    uint32_t dirty = board_dirty_count(board);
-    assert_int_equal(board_dirty_take(board, refs, 20000), dirty);
-    assert_int_equal(board_dirty_count(board), 0);
-    for (uint32_t i = 1; i < dirty; i++) /* hosts of all:host in order, but for those returned */
-        if (group_key_equal(refs[i].group->key, all_host) && cell_of(refs[i])->key > 201)
-            assert_non_null(group_cell(refs[i].group, cell_of(refs[i])->key - 1));
-    for (uint32_t i = 0; i < dirty; i++) {
-        int64_t pending = cell_of(refs[i])->own.v[METRIC_GROSS];
-        board_set_base(board, refs[i], &base);
-        board_set_base(board, refs[i], &base);
-        assert_int_equal(cell_of(refs[i])->own.v[METRIC_GROSS], pending + 5000);
-        board_dirty_written(board, refs[i]);
-    }
-    apply(board, 0, 1001, true, order(1, 2, 1));
-    assert_int_equal(group_cell(board_find(board, all_host), 1)->own.v[METRIC_GROSS], 5002);
-    assert_int_equal(board_dirty_count(board), 17);
-    free(refs);
-    board_free(board);
-}
-
-static void idle_groups_are_dropped(void **state)
-{
-    (void)state;
-    struct board *board = new_board(1000);
-    struct cell_ref ref;
-
-    board_set_now(board, 1000);
-    apply(board, 0, 1, true, order(1, 2, 1));
-    board_watch(board, all_host);
-    board_watch(board, all_host);
-    board_unwatch(board, all_host);
-    board_set_now(board, 5000);
-    assert_int_equal(board_evict(board, 1001), 0); /* all dirty */
-    assert_int_equal(board_dirty_take(board, &ref, 1), 1);
-    checkpoint(board);
-    assert_int_equal(board_evict(board, 5000), 0); /* the last round began only just now */
-    board_set_now(board, 9000);
-    assert_int_equal(board_evict(board, 5001), 15);
-    assert_int_equal(board_group_count(board), 2); /* one watched, one taken */
-    board_dirty_return(board, ref);
-    checkpoint(board);
-    board_set_now(board, 9100);
-    board_unwatch(board, all_host);
-    assert_int_equal(board_evict(board, 9001), 1);
-    assert_ptr_not_equal(board_find(board, all_host), NULL); /* it was watched a moment ago */
-    board_set_now(board, 9200);
-    board_evict(board, 9101);
-    assert_int_equal(board_group_count(board), 0);
-    assert_int_equal(board_cell_count(board), 0);
-    assert_false(board_full(board));
-    board_free(board);
-}
-
-static void idle_cells_of_busy_groups_are_dropped(void **state)
-{
-    (void)state;
-    struct board *board = new_board(100000);
-    struct group *group;
-
-    for (uint32_t host = 1; host <= 500; host++)
-        apply(board, 0, host, true, order(host, 2, 1));
-    group = board_find(board, all_host);
-    checkpoint(board);
-    assert_int_equal(board_evict(board, 0), 0); /* used since the last visit, which never was */
-    board_set_now(board, 5000);
-    for (uint32_t host = 1; host <= 10; host++)
-        apply(board, 0, 500 + host, true, order(host * 7, 2, 1));
-    checkpoint(board);
-    assert_true(board_evict(board, 1) > 490);
-    assert_int_equal(group->cell_count, 10);
-    assert_true(group->cell_capacity <= 64);
-    for (uint32_t host = 1; host <= 10; host++)
-        assert_int_equal(group_cell(group, host * 7)->own.v[METRIC_GROSS], 2);
-    assert_null(group_cell(group, 1));
-    /* One that comes back needs its base again. */
-    apply(board, 0, 600, true, order(1, 2, 1));
-    assert_int_equal(group_cell(group, 1)->flags & CELL_BASE, 0);
-    board_free(board);
-}
-
-static void an_idle_loaded_group_becomes_cold(void **state)
-{
-    (void)state;
-    struct board *board = new_board(1000);
-    struct group *group;
-
-    board_set_now(board, 1000);
-    group = load_empty(board, all_host);
-    board_set_now(board, 9000);
-    apply(board, 0, 1, true, order(1, 2, 1)); /* orders don't keep it loaded */
-    board_evict(board, 1000);
-    assert_int_equal(group->state, GROUP_LOADED);
-    board_set_now(board, 20000);
-    board_evict(board, 9500);
-    assert_ptr_equal(board_find(board, all_host), group);
-    assert_int_equal(group->state, GROUP_COLD);
-    assert_int_equal(group_cell(group, 1)->own.v[METRIC_GROSS], 1);
-    board_load_begin(board, group);
-    board_set_now(board, 40000);
-    assert_int_equal(board_evict(board, 30000), 0);
-    assert_int_equal(group->state, GROUP_LOADING);
-    board_free(board);
-}
-
-static void full_means_too_much_that_cannot_go(void **state)
-{
-    (void)state;
-    struct board *board = new_board(38);
-
-    apply(board, 0, 1, true, order(1, 2, 1));
-    apply(board, 0, 2, true, order(3, 4, 1));
-    assert_false(board_full(board));
-    apply(board, 0, 3, true, order(5, 6, 1));
-    assert_true(board_full(board));
-    checkpoint(board);
-    assert_false(board_full(board));
-    assert_true(board_cell_count(board) > 38);
-    board_evict(board, 0); /* over the bound no cell gets a second chance */
-    assert_int_equal(board_cell_count(board), 0);
-    for (uint32_t host = 1; host <= 39; host++)
-        apply(board, 0, 3 + host, true, order(host, 2, 1));
-    checkpoint(board);
-    assert_false(board_full(board));
-    board_watch(board, all_host);
-    assert_true(board_full(board));
-    board_unwatch(board, all_host);
-    assert_false(board_full(board));
-    board_free(board);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,11 +305,6 @@ int main(void)
         cmocka_unit_test(an_image_behind_the_board_is_refused),
         cmocka_unit_test(our_own_image_sets_bases),
         cmocka_unit_test(images_keep_the_newest_of_a_cell),
-        cmocka_unit_test(dirty_cells_are_taken_oldest_first),
-        cmocka_unit_test(idle_groups_are_dropped),
-        cmocka_unit_test(idle_cells_of_busy_groups_are_dropped),
-        cmocka_unit_test(an_idle_loaded_group_becomes_cold),
-        cmocka_unit_test(full_means_too_much_that_cannot_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

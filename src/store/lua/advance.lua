@@ -2,7 +2,9 @@
 --
 -- KEYS  1 generation  2 meta  3… generations of the ledger that end with this move
 -- ARGV  1 "generation" or "epoch"  2 value expected  3 value to set
--- Returns 1, or 0 when somebody else has moved it already.
+--       4 for a generation: our unix time in ms
+-- Returns 1, 0 when somebody else has moved it already, or -1 when our clock and Redis's are more than
+-- an hour apart: a generation that ends is forgotten, so one wrong clock must not end it.
 --
 -- Old generations are unlinked, not deleted: freeing millions of records must not stop Redis.
 
@@ -12,6 +14,9 @@ if ARGV[1] == 'epoch' then
   end
   redis.call('HSET', KEYS[2], 'epoch', ARGV[3])
   return 1
+end
+if math.abs(redis.call('TIME')[1] - ARGV[4] / 1000) > 3600 then
+  return -1
 end
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then
   return 0

@@ -1,0 +1,187 @@
+"""Days and generations of the ledger, under a clock of our own: Debian's faketime moves the wall
+clock of the daemon, while time-outs and intervals go on as they are."""
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from clients import Tool, Viewer, totals
+from events import order, refund
+from harness import Daemon, wait_for
+
+DAY = 86_400
+OFFSET = 8 * 3600  # business time is UTC+08:00
+LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+
+
+class Clock:
+    """A wall clock that runs, and can be set by writing an offset into a file."""
+
+    def __init__(self, folder):
+        assert LIBRARY, "the package faketime is missing: make deps-test"
+        self.file = folder.path / "clock"
+        self.offset = 0
+        # 12:00 of tomorrow's business day: the same at whatever time of day the test runs.
+        now = time.time() + OFFSET
+        self.set(now - now % DAY + DAY + DAY / 2 - OFFSET)
+
+    def now(self):
+        return time.time() + self.offset
+
+    def set(self, seconds):
+        self.offset = int(seconds - time.time())
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(f"{self.offset:+d}\n")
+        os.rename(fresh, self.file)
+
+    def forward(self, seconds):
+        self.set(self.now() + seconds)
+
+    def midnight(self):
+        """Start of the next business day."""
+        local = self.now() + OFFSET
+        return local - local % DAY + DAY - OFFSET
+
+    def day(self):
+        return time.strftime("%Y%m%d", time.gmtime(self.now() + OFFSET))
+
+    def command(self, command):
+        return ["env", f"LD_PRELOAD={LIBRARY}", f"FAKETIME_TIMESTAMP_FILE={self.file}",
+                "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
+                "ASAN_OPTIONS=verify_asan_link_order=0", *command]
+
+
+class ClockedDaemon(Daemon):
+    def __init__(self, folder, redis, clock):
+        self.clock = clock
+        super().__init__(folder, redis)
+
+    def spawn(self, command, stdout=None):
+        super().spawn(self.clock.command(command), stdout)
+
+
+@pytest.fixture
+def clock(folder):
+    return Clock(folder)
+
+
+@pytest.fixture
+def clocked(folder, redis, clock):
+    daemon = ClockedDaemon(folder, redis, clock)
+    yield daemon
+    if daemon.running():
+        daemon.stop()
+
+
+def today_and_all(values):
+    total = values["total"]
+    return total["today"]["orders"], total["all"]["orders"]
+
+
+def test_midnight_comes_without_an_order(clocked, clock):
+    with Tool(clocked) as tool, Viewer(clocked) as viewer:
+        viewer.subscribe("total", "top/hosts")
+        clock.set(clock.midnight() - 30)
+        assert tool.verdict(order("u", 1)) == "accepted"
+        viewer.wait_until(lambda v: today_and_all(v) == (1, 1))
+        clock.set(clock.midnight())
+        viewer.wait_until(lambda v: today_and_all(v) == (0, 1))
+        viewer.wait_until(lambda v: v["top/hosts"]["of"] == 0)
+        assert tool.verdict(order("u", 2)) == "accepted"
+        viewer.wait_until(lambda v: today_and_all(v) == (1, 2))
+
+
+def test_a_late_event_counts_on_its_own_day(clocked, redis, clock):
+    yesterday = clock.day()
+    late = int(clock.midnight() * 1000) - 5000
+    with Tool(clocked) as tool:
+        clock.set(clock.midnight() + 60)
+        assert tool.verdict(order("u", 1, time=late, amount=700)) == "accepted"
+        assert tool.verdict(order("u", 2, amount=300)) == "accepted"
+        assert tool.verdict(refund("u", 1, amount=200)) == "accepted"
+
+        def today():
+            m = totals(clocked, "total")["topics"]["total"]["today"]
+            return m["orders"], m["gross"], m["refunded"]
+
+        wait_for(lambda: today() == (1, 300, 200), 5, "the new day")
+    client = redis.client()
+    key = "lt:{0}:lane:0:day:%s:total"
+    wait_for(lambda: client.hget(key % yesterday, "total"), 10, "the checkpoint")
+    assert client.hget(key % yesterday, "total").split()[:6] == ["1", "1", "700", "0", "0", "0"]
+    assert client.hget(key % clock.day(), "total").split()[:6] == ["1", "1", "300", "1", "200", "0"]
+
+
+def test_the_clock_steps_back_and_forward_a_day(clocked, clock):
+    with Tool(clocked) as tool, Viewer(clocked) as viewer:
+        viewer.subscribe("total")
+        assert tool.verdict(order("u", 1)) == "accepted"
+        viewer.wait_until(lambda v: today_and_all(v) == (1, 1))
+        clock.forward(-DAY)
+        viewer.wait_until(lambda v: today_and_all(v) == (0, 1))
+        assert tool.verdict(order("u", 2)) == "accepted"
+        viewer.wait_until(lambda v: today_and_all(v) == (1, 2))
+        clock.forward(DAY)
+        viewer.wait_until(lambda v: today_and_all(v) == (1, 2))
+        assert tool.verdict(order("u", 3)) == "accepted"
+        viewer.wait_until(lambda v: today_and_all(v) == (2, 3))
+
+
+def age_ledger(client):
+    """Makes everything in the ledger a generation older, as if that much time had gone by."""
+    generation = int(client.get("lt:{0}:generation"))
+    for old in (generation - 1, generation):
+        if client.exists(f"lt:{{0}}:orders:{old}"):
+            client.rename(f"lt:{{0}}:orders:{old}", f"lt:{{0}}:orders:{old - 1}")
+    client.set("lt:{0}:generation", generation - 1)
+    return generation
+
+
+def test_the_ledger_goes_on_by_generations(redis, daemon):
+    client = redis.client()
+
+    def grow_old():
+        daemon.stop()
+        generation = age_ledger(client)
+        daemon.restart()
+        wait_for(lambda: int(client.get("lt:{0}:generation")) == generation, 10,
+                 "the next generation")
+
+    generation = int(client.get("lt:{0}:generation"))
+    now, older = f"lt:{{0}}:orders:{generation}", f"lt:{{0}}:orders:{generation - 1}"
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u", 1)) == "accepted"
+        assert tool.verdict(refund("u", 2, amount=50)) == "parked"
+    grow_old()
+    with Tool(daemon) as tool:
+        # What is a generation old is still known, and stays where it was born …
+        assert tool.verdict(order("u", 1)) == "duplicate"
+        assert tool.verdict(refund("u", 1, amount=10)) == "accepted"
+        assert client.hexists(older, "u-o1") and not client.hexists(now, "u-o1")
+        # … but a parked refund moves along when its order comes.
+        assert tool.verdict(order("u", 2)) == "accepted"
+        assert client.hexists(now, "u-o2") and not client.hexists(older, "u-o2")
+        m = totals(daemon, "total")["topics"]["total"]["all"]
+        assert (m["orders"], m["refunds"], m["refunded"]) == (2, 2, 60)
+    grow_old()
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u", 2)) == "duplicate"
+        assert client.keys("lt:{0}:orders:*") == [older], "the oldest is unlinked"
+        assert totals(daemon, "total")["topics"]["total"]["all"]["orders"] == 2
+
+
+def test_a_clock_far_ahead_of_redis_does_not_end_the_ledger(folder, redis, clock):
+    """Only the daemon's clock is wrong here: nothing may be forgotten for that."""
+    client = redis.client()
+    daemon = Daemon(folder, redis)
+    generation = client.get("lt:{0}:generation")
+    daemon.stop()
+    daemon = ClockedDaemon(folder, redis, clock)
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u", 1)) == "accepted"
+        clock.forward(400 * DAY)
+        wait_for(lambda: "clock" in daemon.log, 10, "a word about the clock")
+        assert tool.verdict(order("u", 1)) == "duplicate"
+    assert client.get("lt:{0}:generation") == generation
+    daemon.stop()
