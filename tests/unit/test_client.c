@@ -6,13 +6,11 @@
 
 #include <cmocka.h>
 
-/* Not part of libcore.a, but pure: built into this test. is_key() stands in two of them. */
+/* Not part of libcore.a, but pure: built into this test. */
 #include "../../src/cli/latency.c"
 #include "../../src/cli/model.c"
-#define is_key is_reply_key
-#include "../../src/cli/reply.c"
-#undef is_key
 #include "../../src/cli/model_payload.c"
+#include "../../src/cli/reply.c"
 #include "../../src/cli/text.c"
 #include "../../src/cli/url.c"
 

@@ -1,0 +1,49 @@
+/*
+ * What the subcommands of `livetally` share: exit codes, options that mean the same everywhere.
+ */
+#ifndef LIVETALLY_CLI_CLI_H
+#define LIVETALLY_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "url.h"
+
+#define DEFAULT_URL "ws://127.0.0.1:8090"
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_REJECTED = 1,    /* some events were rejected */
+    EXIT_USAGE = 2,       /* the command line is wrong */
+    EXIT_UNDELIVERED = 3, /* the server could not be reached, or did not answer */
+};
+
+struct command {
+    const char *name;
+    const char *summary;
+    int (*run)(const struct command *command, int argc, char **argv);
+    const char *help;
+};
+
+extern const struct command command_post;
+extern const struct command command_watch;
+extern const struct command command_totals;
+extern const struct command command_simulate;
+
+/* Prints the sentence and where to find help, to stderr; returns EXIT_USAGE. */
+int cli_usage_error(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Reads a whole number of [min, max]; otherwise says what is wrong with `option` and returns false.
+ */
+bool cli_parse_number(const struct command *command, const char *option, const char *text,
+                      int64_t min, int64_t max, int64_t *ret_number);
+/*
+ * Takes argv[*at] as the server's URL when it looks like one, else the default. False, after saying
+ * why, when it is one that can't be used.
+ */
+bool cli_take_url(const struct command *command, int argc, char **argv, int *at,
+                  struct url *ret_url);
+/* --token or the environment; NULL when there is none. */
+const char *cli_token(const char *option);
+
+#endif
