@@ -1,0 +1,206 @@
+/*
+ * The libwebsockets context, a guest on our loop, and the one callback that all protocols share:
+ * what a connection is was decided by its path (upgrade.c), so the protocol that lws bound it to
+ * only sets the size of its receive buffer and the subprotocol that lws echoes.
+ *
+ * protocols[0] serves HTTP and every WebSocket that offered no subprotocol; its name can't be
+ * offered by anybody, because it isn't a token. Sessions are our own (opaque user data), since lws
+ * frees its per-session memory whenever it binds another protocol.
+ */
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "livetally/server.h"
+#include "net.h"
+
+#define INGEST_BUFFER_BYTES 16384 /* = pt_serv_buf_size: what one read takes */
+#define LIVE_BUFFER_BYTES   256   /* viewers say little, and there are many */
+#define SEND_BYTES          65536 /* handed to the kernel at once */
+#define HEADER_BYTES        8192  /* of one request */
+#define CONTENT_SECONDS     30    /* between pieces of a request's body */
+#define KEEPALIVE_SECONDS   60
+#define SPARE_DESCRIPTORS   256 /* listeners, Redis, logs, files */
+
+static int on_socket(struct connection *connection, enum lws_callback_reasons reason, void *in,
+                     size_t size)
+{
+    switch (reason) {
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return upgrade_confirm(connection);
+    case LWS_CALLBACK_ESTABLISHED:
+        return connection_established(connection);
+    case LWS_CALLBACK_RECEIVE:
+        return connection_received(connection, in, size);
+    case LWS_CALLBACK_RECEIVE_PONG:
+        liveness_heard(connection);
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        connection_drained(connection);
+        return 0;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        return connection_peer_closes(connection);
+    case LWS_CALLBACK_HTTP:
+        return http_handle(connection, in);
+    case LWS_CALLBACK_HTTP_BODY:
+        return http_body(connection, in, size);
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return http_body_complete(connection);
+    case LWS_CALLBACK_HTTP_BIND_PROTOCOL:
+        http_rebound(connection);
+        return 0;
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        http_shut_half(connection);
+        return 0;
+    case LWS_CALLBACK_CLOSED:
+    case LWS_CALLBACK_CLOSED_HTTP:
+        connection_gone(connection);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        connection_gone(connection);
+        lws_set_opaque_user_data(connection->wsi, NULL);
+        connection_free(connection);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* Only these reasons come with a real wsi, and one of ours. */
+static bool is_socket_reason(enum lws_callback_reasons reason)
+{
+    switch (reason) {
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+    case LWS_CALLBACK_ESTABLISHED:
+    case LWS_CALLBACK_RECEIVE:
+    case LWS_CALLBACK_RECEIVE_PONG:
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+    case LWS_CALLBACK_HTTP:
+    case LWS_CALLBACK_HTTP_BODY:
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+    case LWS_CALLBACK_HTTP_BIND_PROTOCOL:
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+    case LWS_CALLBACK_CLOSED:
+    case LWS_CALLBACK_CLOSED_HTTP:
+    case LWS_CALLBACK_WSI_DESTROY:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t size)
+{
+    struct connection *connection;
+
+    (void)user;
+    if (!is_socket_reason(reason))
+        return 0;
+    connection = lws_get_opaque_user_data(wsi);
+    if (!connection)
+        return 0;
+    connection->wsi = wsi;
+    return on_socket(connection, reason, in, size);
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = "livetally http",
+     .callback = on_event,
+     .rx_buffer_size = INGEST_BUFFER_BYTES,
+     .tx_packet_size = SEND_BYTES},
+    {.name = INGEST_PROTOCOL,
+     .callback = on_event,
+     .rx_buffer_size = INGEST_BUFFER_BYTES,
+     .tx_packet_size = SEND_BYTES},
+    {.name = LIVE_PROTOCOL,
+     .callback = on_event,
+     .rx_buffer_size = LIVE_BUFFER_BYTES,
+     .tx_packet_size = SEND_BYTES},
+    {.name = NULL},
+};
+
+/* All zeros switches lws's own pings off: they cost a walk of all connections each. */
+static const lws_retry_bo_t no_validity_checks;
+
+/*
+ * lws sizes its tables by the descriptor limit of the moment, which may be a million where a few
+ * thousand do: it sees what max_connections needs.
+ */
+static int create(struct server *server, struct lws_context_creation_info *info)
+{
+    rlim_t needed =
+        (rlim_t)server->options.max_connections + REFUSED_CONNECTIONS + SPARE_DESCRIPTORS;
+    struct rlimit limit, shown;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return ERROR_SYSTEM;
+    if (limit.rlim_cur < needed)
+        limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
+    if (limit.rlim_cur < needed) {
+        rlim_t room = limit.rlim_cur > REFUSED_CONNECTIONS + SPARE_DESCRIPTORS
+                          ? limit.rlim_cur - REFUSED_CONNECTIONS - SPARE_DESCRIPTORS
+                          : 1;
+
+        log_print(server->log, LOG_LEVEL_WARNING,
+                  "open file limit %ju allows only %ju of %u connections",
+                  (uintmax_t)limit.rlim_cur, (uintmax_t)room, server->options.max_connections);
+        server->options.max_connections = (uint32_t)room;
+    }
+    shown = limit;
+    if (shown.rlim_cur > needed)
+        shown.rlim_cur = needed;
+    if (setrlimit(RLIMIT_NOFILE, &shown))
+        return ERROR_SYSTEM;
+    server->context = lws_create_context(info);
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    return server->context ? 0 : ERROR_SYSTEM;
+}
+
+int context_start(struct server *server, struct error *error)
+{
+    void *loops[] = {server->loop};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
+        .foreign_loops = loops,
+        .gid = -1,
+        .uid = -1,
+        .pt_serv_buf_size = INGEST_BUFFER_BYTES,
+        .max_http_header_data2 = HEADER_BYTES,
+        .timeout_secs = CONTENT_SECONDS,
+        .keepalive_timeout = KEEPALIVE_SECONDS,
+        .protocols = protocols,
+        .retry_and_idle_policy = &no_validity_checks,
+        .vhost_name = "livetally",
+    };
+
+    /* What lws would log is peers' mistakes, with no way to tell it where to log to. */
+    lws_set_log_level(0, NULL);
+    if (create(server, &info))
+        return error_set(error, ERROR_SYSTEM,
+                         "libwebsockets did not start (is libwebsockets-evlib-uv installed?)");
+    server->vhost = lws_create_vhost(server->context, &info);
+    if (!server->vhost)
+        return error_set(error, ERROR_SYSTEM, "libwebsockets refused its virtual host");
+    return 0;
+}
+
+struct connection *context_adopt(struct server *server, int fd)
+{
+    struct connection *connection = connection_new(server);
+    lws_adopt_desc_t adopt = {
+        .vh = server->vhost,
+        .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP,
+        .fd.sockfd = fd,
+        .opaque = connection,
+    };
+    struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
+
+    if (wsi) {
+        connection->wsi = wsi;
+        return connection;
+    }
+    return NULL;
+}

@@ -1,0 +1,89 @@
+/* What the files that serve plain HTTP share. */
+#ifndef LIVETALLY_HTTP_H
+#define LIVETALLY_HTTP_H
+
+#include "net.h"
+
+enum http_method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_OTHER };
+
+enum http_route {
+    ROUTE_NONE,
+    ROUTE_ASSET,
+    ROUTE_EVENTS,
+    ROUTE_TOTALS,
+    ROUTE_METRICS,
+    ROUTE_ALIVE,
+    ROUTE_READY,
+    ROUTE_SOCKET, /* a path of WebSockets */
+};
+
+/* name, status, code, text */
+#define HTTP_PROBLEMS(X)                                                                           \
+    X(NONE, 200, "", "")                                                                           \
+    X(LENGTH, 411, "length_required", "the request needs a Content-Length")                        \
+    X(TOO_BIG, 413, "message_too_big", "the body is larger than this server accepts")              \
+    X(ORIGIN, 403, "bad_origin", "not from a page of another site")                                \
+    X(TYPE, 415, "bad_content_type", "events are application/json or application/x-ndjson")        \
+    X(DRAINING, 503, "shutting_down", "the server is shutting down; send it again later")          \
+    X(CONNECTIONS, 503, "too_many_connections", "the server has no room for more connections")     \
+    X(UNAVAILABLE, 503, "unavailable", "the store does not answer; send it again later")           \
+    X(NOT_FOUND, 404, "not_found", "there is nothing at this path")                                \
+    X(METHOD, 405, "bad_method", "this path does not take that method")                            \
+    X(UPGRADE, 426, "upgrade_required", "this path is a WebSocket")                                \
+    X(TOPIC_MISSING, 400, "bad_topic", "name a topic: ?topic=total")                               \
+    X(TOPIC_LONG, 400, "bad_topic", "a topic is too long")                                         \
+    X(PARAMETER, 400, "bad_parameter", "the only parameter is topic; write & in a topic as %26")
+
+enum http_problem {
+#define X(name, status, code, text) PROBLEM_##name,
+    HTTP_PROBLEMS(X)
+#undef X
+};
+
+enum http_state {
+    REQUEST_READING,
+    REQUEST_READY, /* in server->requests */
+    REQUEST_WAITING,
+};
+
+struct http_request {
+    struct connection *connection;
+    struct http_request *prev, *next; /* in server->requests */
+    const struct asset *asset;
+    struct parcel *parcel;   /* the body of a POST, then the post */
+    struct hub_query *query; /* under way */
+    struct buffer body;      /* of the answer, once there */
+    int64_t due_ms;          /* loop time */
+    enum http_method method;
+    enum http_route route;
+    enum http_problem problem;
+    enum http_state state;
+    bool discard;   /* answered while its body still comes, which is dropped */
+    bool submitted; /* parcel is with the partition */
+    bool answered;  /* body is there */
+};
+
+struct http_answer {
+    int status;
+    const char *type;    /* NULL: no body */
+    const char *headers; /* more, each with CRLF; NULL: none */
+    struct slice body;
+    bool close; /* and say so */
+};
+
+/* http.c */
+void http_make_ready(struct http_request *request);
+void http_wait(struct http_request *request); /* for something; post_wait_ms from now on */
+
+/* http_answer.c */
+/* Sends the answer, ends and frees the request. Never inside of a callback of lws. */
+void http_answer(struct http_request *request, const struct http_answer *answer);
+void http_answer_json(struct http_request *request, int status, struct slice body);
+void http_answer_problem(struct http_request *request, enum http_problem problem);
+
+/* http_serve.c */
+void http_serve(struct http_request *request);
+enum http_problem http_check_events(struct connection *connection);
+void http_submit(struct http_request *request);
+
+#endif

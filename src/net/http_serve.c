@@ -1,0 +1,272 @@
+/*
+ * What is behind the paths. Each handler answers, or leaves the request waiting for the partition
+ * (POST /v1/events) or for the hub (GET /v1/totals), whose answers come back through here.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "http.h"
+
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define SECURITY_HEADERS                                                                           \
+    "Content-Security-Policy: default-src 'self'; connect-src 'self' ws: wss:; "                   \
+    "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'\r\n"             \
+    "Referrer-Policy: no-referrer\r\n"
+#define TOPIC_ARGUMENT "topic="
+#define ARGUMENT_BYTES 640 /* longer ones are no topics, and not worth echoing */
+#define ARGUMENTS_MAX  128 /* lws keeps fewer */
+
+static void serve_asset(struct http_request *request)
+{
+    const struct asset *asset = request->asset;
+    struct buffer headers = BUFFER_INIT;
+    char known[64];
+    struct http_answer answer = {
+        .status = 200,
+        .type = asset->type,
+        .body = {(const char *)asset->data, asset->size},
+    };
+
+    if (lws_hdr_copy(request->connection->wsi, known, sizeof(known), WSI_TOKEN_HTTP_IF_NONE_MATCH) >
+            0 &&
+        strcmp(known, asset->etag) == 0) {
+        answer.status = 304;
+        answer.type = NULL;
+        answer.body = SLICE("");
+    }
+    buffer_printf(&headers, "ETag: %s\r\nCache-Control: no-cache\r\n" SECURITY_HEADERS,
+                  asset->etag);
+    answer.headers = buffer_cstr(&headers);
+    http_answer(request, &answer);
+    buffer_done(&headers);
+}
+
+static void serve_metrics(struct http_request *request)
+{
+    struct server *server = request->connection->server;
+    struct buffer body = BUFFER_INIT;
+    struct http_answer answer = {.status = 200, .type = METRICS_TYPE};
+
+    server->ops.refresh_stats(server->ops.context);
+    stats_write(&body, server->stats);
+    answer.body = buffer_slice(&body);
+    http_answer(request, &answer);
+    buffer_done(&body);
+}
+
+static void serve_health(struct http_request *request,
+                         bool (*check)(void *context, struct buffer *json))
+{
+    struct buffer body = BUFFER_INIT;
+    bool good = check(request->connection->server->ops.context, &body);
+
+    http_answer_json(request, good ? 200 : 503, buffer_slice(&body));
+    buffer_done(&body);
+}
+
+static void on_totals(void *context, struct slice json)
+{
+    struct http_request *request = context;
+
+    request->query = NULL;
+    if (json.data) {
+        buffer_append_slice(&request->body, json);
+        request->answered = true;
+    } else {
+        request->problem = PROBLEM_UNAVAILABLE;
+    }
+    http_make_ready(request);
+}
+
+static int longest_argument(struct lws *wsi)
+{
+    int longest = 0;
+
+    for (int i = 0; i < ARGUMENTS_MAX; i++) {
+        int size = lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i);
+
+        if (size > longest)
+            longest = size;
+    }
+    return longest;
+}
+
+/* The topics stand in *text one after the other; ends[] says where each ends. */
+static enum http_problem read_topics(struct lws *wsi, struct buffer *text, size_t *ends,
+                                     uint32_t *ret_count)
+{
+    char argument[ARGUMENT_BYTES];
+    uint32_t count = 0;
+
+    for (int i = 0; i < ARGUMENTS_MAX; i++) {
+        int size =
+            lws_hdr_copy_fragment(wsi, argument, (int)sizeof(argument), WSI_TOKEN_HTTP_URI_ARGS, i);
+
+        if (size < 0)
+            break;
+        if (size == 0)
+            continue;
+        if (strncmp(argument, TOPIC_ARGUMENT, strlen(TOPIC_ARGUMENT)) != 0)
+            return PROBLEM_PARAMETER;
+        buffer_append_text(text, argument + strlen(TOPIC_ARGUMENT));
+        ends[count++] = text->size;
+    }
+    *ret_count = count;
+    return count == 0 ? PROBLEM_TOPIC_MISSING : PROBLEM_NONE;
+}
+
+static void serve_totals(struct http_request *request)
+{
+    struct connection *connection = request->connection;
+    struct buffer text = BUFFER_INIT;
+    struct slice topics[ARGUMENTS_MAX];
+    size_t ends[ARGUMENTS_MAX];
+    struct hub_query *query;
+    enum http_problem problem;
+    uint32_t count = 0;
+
+    if (longest_argument(connection->wsi) >= ARGUMENT_BYTES)
+        problem = PROBLEM_TOPIC_LONG;
+    else
+        problem = read_topics(connection->wsi, &text, ends, &count);
+    if (problem) {
+        http_answer_problem(request, problem);
+        goto out;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        size_t start = i ? ends[i - 1] : 0;
+
+        topics[i] = (struct slice){buffer_slice(&text).data + start, ends[i] - start};
+    }
+    http_wait(request);
+    query = hub_query(connection->server->hub, topics, count, on_totals, request);
+    if (query) { /* else it is ready by now */
+        request->query = query;
+        server_wake_hub(connection->server);
+    }
+out:
+    buffer_done(&text);
+}
+
+static bool content_type_ok(struct lws *wsi)
+{
+    static const char *const types[] = {"application/json", "application/x-ndjson"};
+    char value[128];
+    size_t size;
+
+    if (!lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE))
+        return true;
+    if (lws_hdr_copy(wsi, value, sizeof(value), WSI_TOKEN_HTTP_CONTENT_TYPE) <= 0)
+        return false;
+    size = strcspn(value, "; \t");
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (size == strlen(types[i]) && strncasecmp(value, types[i], size) == 0)
+            return true;
+    return false;
+}
+
+enum http_problem http_check_events(struct connection *connection)
+{
+    if (connection->refused)
+        return PROBLEM_CONNECTIONS;
+    if (connection->server->draining)
+        return PROBLEM_DRAINING;
+    if (!origin_ok(connection->wsi))
+        return PROBLEM_ORIGIN;
+    if (!content_type_ok(connection->wsi))
+        return PROBLEM_TYPE;
+    return PROBLEM_NONE;
+}
+
+static void on_done(struct post *post)
+{
+    struct parcel *parcel = (struct parcel *)post;
+    struct connection *connection = post->origin;
+
+    parcel->done = true;
+    if (connection)
+        http_make_ready(connection->u.request);
+    else
+        parcel_free(parcel);
+}
+
+void http_submit(struct http_request *request)
+{
+    struct connection *connection = request->connection;
+
+    if (connection->server->draining) {
+        request->problem = PROBLEM_DRAINING;
+        http_make_ready(request);
+        return;
+    }
+    request->state = REQUEST_WAITING;
+    request->submitted = true;
+    http_wait(request);
+    parcel_parse(request->parcel);
+    parcel_submit(request->parcel, 1, on_done, connection);
+}
+
+static void serve_ack(struct http_request *request)
+{
+    struct parcel *parcel = request->parcel;
+
+    if (!parcel->done || parcel->post.number == 0) {
+        http_answer_problem(request, PROBLEM_UNAVAILABLE);
+        return;
+    }
+    ack_write(&request->body, 1, parcel, parcel);
+    buffer_append_byte(&request->body, '\n');
+    http_answer_json(request, 200, buffer_slice(&request->body));
+}
+
+static bool method_ok(const struct http_request *request)
+{
+    if (request->route == ROUTE_EVENTS)
+        return request->method == METHOD_POST;
+    return request->method == METHOD_GET || request->method == METHOD_HEAD;
+}
+
+void http_serve(struct http_request *request)
+{
+    const struct server_ops *ops = &request->connection->server->ops;
+
+    if (request->problem) {
+        http_answer_problem(request, request->problem);
+    } else if (request->connection->refused) {
+        request->connection->server->stats->connections_refused++;
+        http_answer_problem(request, PROBLEM_CONNECTIONS);
+    } else if (request->route == ROUTE_NONE) {
+        http_answer_problem(request, PROBLEM_NOT_FOUND);
+    } else if (!method_ok(request)) {
+        http_answer_problem(request, PROBLEM_METHOD);
+    } else if (request->answered) {
+        http_answer_json(request, 200, buffer_slice(&request->body));
+    } else if (request->route == ROUTE_ASSET) {
+        serve_asset(request);
+    } else if (request->route == ROUTE_EVENTS) {
+        serve_ack(request);
+    } else if (request->route == ROUTE_TOTALS) {
+        serve_totals(request);
+    } else if (request->route == ROUTE_METRICS) {
+        serve_metrics(request);
+    } else if (request->route == ROUTE_SOCKET) {
+        http_answer_problem(request, PROBLEM_UPGRADE);
+    } else {
+        serve_health(request, request->route == ROUTE_ALIVE ? ops->alive : ops->ready);
+    }
+}
+
+void http_expired(struct connection *connection)
+{
+    http_answer_problem(connection->u.request, PROBLEM_UNAVAILABLE);
+}
+
+void http_shut_down(struct connection *connection)
+{
+    if (connection->phase == PHASE_DEAD || connection->phase == PHASE_CLOSING || !connection->wsi)
+        return;
+    if (connection->u.request && connection->u.request->state != REQUEST_READING)
+        http_answer_problem(connection->u.request, PROBLEM_DRAINING); /* and closes */
+    else if (!lws_partial_buffered(connection->wsi))
+        connection_kill(connection);
+}

@@ -1,0 +1,172 @@
+/*
+ * Deadlines: a wheel of 256 slots of 250 ms, each a list of connections to look at when it comes
+ * up. Hearing from a peer only notes the time; the slot finds out whether anything is really due,
+ * and puts the connection back where it will be next. So traffic costs nothing here, and an idle
+ * connection a look every half minute.
+ */
+#include "livetally/server.h"
+#include "net.h"
+
+#define NEVER INT64_MAX
+
+static int64_t now_ms(const struct server *server)
+{
+    return (int64_t)uv_now(server->loop);
+}
+
+static int64_t due_ms(const struct connection *connection)
+{
+    const struct server_options *options = &connection->server->options;
+
+    switch (connection->phase) {
+    case PHASE_HANDSHAKE:
+        return connection->since_ms + options->handshake_ms;
+    case PHASE_GOODBYE:
+        return connection->since_ms + GOODBYE_FLUSH_MS;
+    case PHASE_CLOSING:
+        return connection->since_ms + GOODBYE_LINGER_MS;
+    case PHASE_OPEN:
+        if (connection->kind == KIND_HTTP)
+            return http_due_ms(connection);
+        if (connection->pinged)
+            return connection->since_ms + options->ping_wait_ms;
+        return connection->heard_ms + options->ping_idle_ms;
+    default:
+        return NEVER;
+    }
+}
+
+void liveness_cancel(struct connection *connection)
+{
+    struct server *server = connection->server;
+
+    if (connection->wheel_slot < 0)
+        return;
+    if (connection->wheel_next)
+        connection->wheel_next->wheel_prev = connection->wheel_prev;
+    if (connection->wheel_prev)
+        connection->wheel_prev->wheel_next = connection->wheel_next;
+    else
+        server->wheel[connection->wheel_slot] = connection->wheel_next;
+    connection->wheel_prev = NULL;
+    connection->wheel_next = NULL;
+    connection->wheel_slot = -1;
+    if (--server->wheel_count == 0)
+        (void)uv_timer_stop(&server->wheel_timer);
+}
+
+static void put(struct connection *connection, int64_t tick)
+{
+    struct server *server = connection->server;
+    int32_t slot = (int32_t)(tick % WHEEL_SLOTS);
+
+    connection->wheel_slot = slot;
+    connection->wheel_next = server->wheel[slot];
+    if (connection->wheel_next)
+        connection->wheel_next->wheel_prev = connection;
+    server->wheel[slot] = connection;
+    server->wheel_count++;
+}
+
+static void on_tick(uv_timer_t *timer);
+
+void liveness_schedule(struct connection *connection)
+{
+    struct server *server = connection->server;
+    int64_t due = due_ms(connection);
+    int64_t tick;
+
+    liveness_cancel(connection);
+    if (due == NEVER)
+        return;
+    if (server->wheel_count == 0) {
+        server->wheel_tick = now_ms(server) / WHEEL_TICK_MS;
+        (void)uv_timer_start(&server->wheel_timer, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
+    }
+    tick = due / WHEEL_TICK_MS + 1;
+    if (tick <= server->wheel_tick)
+        tick = server->wheel_tick + 1;
+    if (tick >= server->wheel_tick + WHEEL_SLOTS)
+        tick = server->wheel_tick + WHEEL_SLOTS - 1;
+    put(connection, tick);
+}
+
+void liveness_heard(struct connection *connection)
+{
+    connection->heard_ms = now_ms(connection->server);
+    connection->pinged = false;
+}
+
+static void ping(struct connection *connection)
+{
+    unsigned char bytes[LWS_PRE + 1] = {0}; /* lws hides pongs without content from us */
+
+    /* With data on its way, silence is judged by whether that is taken. */
+    if (connection_writable(connection) &&
+        lws_write(connection->wsi, bytes + LWS_PRE, 1, LWS_WRITE_PING) < 0)
+        connection_kill(connection);
+    connection->pinged = true;
+    connection->since_ms = now_ms(connection->server);
+}
+
+static void expire(struct connection *connection)
+{
+    struct server *server = connection->server;
+
+    if (!connection->wsi) {
+        /* lws refused it before it had a socket: nobody else will free it */
+        connection_gone(connection);
+        connection_free(connection);
+        return;
+    }
+    if (connection->phase == PHASE_OPEN && connection->kind == KIND_HTTP) {
+        http_expired(connection);
+    } else if (connection->phase == PHASE_OPEN && connection->paused) {
+        liveness_heard(connection); /* it can't be heard while we don't listen */
+    } else if (connection->phase == PHASE_OPEN && !connection->pinged) {
+        if (server->pings_left > 0) {
+            server->pings_left--;
+            ping(connection);
+        }
+    } else {
+        connection_kill(connection);
+        return;
+    }
+    liveness_schedule(connection);
+}
+
+static void serve_slot(struct server *server, int32_t slot, int64_t now)
+{
+    struct connection *connection = server->wheel[slot];
+    struct connection *next;
+
+    /* What is scheduled meanwhile goes to later ticks; nothing is freed but by expire() itself. */
+    for (; connection; connection = next) {
+        next = connection->wheel_next;
+        if (due_ms(connection) > now)
+            liveness_schedule(connection);
+        else
+            expire(connection);
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    int64_t now = now_ms(server);
+    int64_t last = now / WHEEL_TICK_MS;
+
+    server->pings_left = WHEEL_PINGS;
+    if (last - server->wheel_tick > WHEEL_SLOTS)
+        server->wheel_tick = last - WHEEL_SLOTS;
+    while (server->wheel_tick < last) {
+        server->wheel_tick++;
+        serve_slot(server, (int32_t)(server->wheel_tick % WHEEL_SLOTS), now);
+    }
+}
+
+void liveness_init(struct server *server)
+{
+    (void)uv_timer_init(server->loop, &server->wheel_timer);
+    server->wheel_timer.data = server;
+}

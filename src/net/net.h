@@ -1,0 +1,290 @@
+/*
+ * What the files of the network side share.
+ *
+ *   listener.c   our own listening sockets        context.c    lws context, callback dispatch
+ *   address.c    HOST:PORT and unix:PATH          connection.c life, writing, goodbye of a socket
+ *   ingest.c     /v1/ingest; ack.c: its acks      liveness.c   the wheel of deadlines and pings
+ *   live.c       /v1/live                         upgrade.c    who may become a WebSocket
+ *   http*.c      requests and answers             parcel.c     posts under way, recycled
+ *   server.c     the public face, shutdown        assets.c     the page, from memory
+ *
+ * Ownership: a connection is made at accept and freed by LWS_CALLBACK_WSI_DESTROY; between lws's
+ * CLOSED and that its phase is PHASE_DEAD and nothing may touch its wsi. Nothing here ever closes a
+ * wsi on the spot: connection_kill() lets lws do it from its own turn, so no callback of ours finds
+ * a connection gone that it was working on.
+ */
+#ifndef LIVETALLY_NET_H
+#define LIVETALLY_NET_H
+
+#include <libwebsockets.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "livetally/buffer.h"
+#include "livetally/server.h"
+
+#define INGEST_PROTOCOL "livetally.ingest.v1"
+#define LIVE_PROTOCOL   "livetally.live.v1"
+
+#define LIVE_INTERVAL_MIN_MS 100 /* PROTOCOL */
+
+#define WHEEL_TICK_MS 250
+#define WHEEL_SLOTS   256 /* 64 s; later deadlines are looked at again then */
+#define WHEEL_PINGS   512 /* pings sent in one tick; the rest wait for the next */
+
+#define GOODBYE_FLUSH_MS  5000 /* for a goodbye to leave our buffer */
+#define GOODBYE_LINGER_MS 2000 /* PROTOCOL: read and discard, so that the goodbye arrives */
+
+#define REFUSED_CONNECTIONS 64 /* over the limit, still told so politely; more are just closed */
+
+enum connection_kind {
+    KIND_HTTP,
+    KIND_INGEST,
+    KIND_LIVE,
+};
+
+enum connection_phase {
+    PHASE_HANDSHAKE, /* accepted, no whole request yet */
+    PHASE_OPEN,
+    PHASE_GOODBYE, /* WebSocket: goodbye and close frame are still to be sent */
+    PHASE_CLOSING, /* all said: discard what comes until the peer closes or time is up */
+    PHASE_DEAD,    /* closed; lws will free it */
+};
+
+/* name, close code, code on the wire, message */
+#define GOODBYES(X)                                                                                \
+    X(SHUTTING_DOWN, 1001, "shutting_down", "the server is shutting down; reconnect later")        \
+    X(BINARY, 1003, "bad_message", "messages are JSON text, not binary")                           \
+    X(NOT_UTF8, 1007, "not_utf8", "the message is not UTF-8")                                      \
+    X(TOO_BIG, 1009, "message_too_big", "the message is larger than this server accepts")          \
+    X(BAD_MESSAGES, 4400, "too_many_bad_messages", "too many bad messages in a row")               \
+    X(CONNECTIONS, 4429, "too_many_connections", "the server has no room for more connections")
+
+enum goodbye {
+#define X(name, close, code, message) GOODBYE_##name,
+    GOODBYES(X)
+#undef X
+};
+
+struct connection;
+struct http_request;
+struct ingest;
+
+/* One message on its way: a post, and its place among those of its connection. */
+struct parcel {
+    struct post post; /* first: a post of ours is a parcel */
+    struct server *server;
+    struct parcel *prev, *next; /* of the same connection, in order */
+    uint64_t bytes;             /* of text, as counted in the window */
+    uint32_t events;            /* the same in events, at least 1 */
+    bool done;
+};
+
+struct connection {
+    struct server *server;
+    struct lws *wsi;
+    struct connection *prev, *next;
+    struct connection *wheel_prev, *wheel_next;
+    int32_t wheel_slot; /* -1: in none */
+    uint8_t kind;
+    uint8_t phase;
+    uint8_t goodbye;       /* enum goodbye, from PHASE_GOODBYE on */
+    bool goodbye_sent : 1; /* the message; the close frame follows */
+    bool refused : 1;      /* over max_connections: to be told so */
+    bool pinged : 1;       /* since heard_ms */
+    bool paused : 1;       /* not read from */
+    bool binary : 1;       /* the message under way */
+    int64_t heard_ms;      /* loop time of the last sign of life */
+    int64_t since_ms;      /* loop time: start of the phase, or of the ping */
+    union {
+        struct ingest *ingest;
+        struct http_request *request;
+        struct {
+            struct viewer *viewer;
+            struct buffer message; /* under way, when it came in pieces */
+            bool waiting;          /* the hub wants to hear when there is room */
+        } live;
+    } u;
+};
+
+struct listener {
+    uv_poll_t poll;
+    struct server *server;
+    int fd; /* -1: closed */
+    bool tcp;
+    bool local;
+    char url[160];
+    char path[112]; /* of a Unix socket that we made, else "" */
+    dev_t device;   /* of that socket's file, so that only ours is removed */
+    ino_t inode;
+};
+
+struct server {
+    uv_loop_t *loop;
+    struct server_options options;
+    struct server_ops ops;
+    struct hub *hub;
+    const struct view *view;
+    struct clock clock;
+    const struct log *log;
+    struct stats *stats;
+
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+
+    struct listener *listeners[LISTENERS_MAX];
+    uint32_t listener_count;
+    int reserve_fd; /* given up for a moment when accept() runs out of descriptors */
+
+    struct connection *connections;
+    uint32_t connection_count;
+    uint32_t refused_count; /* of those */
+
+    struct connection *wheel[WHEEL_SLOTS];
+    uint32_t wheel_count;
+    int64_t wheel_tick; /* the last one served */
+    uint32_t pings_left;
+
+    struct http_request *requests; /* to be served before the loop sleeps */
+    struct ingest *dirty;          /* connections with acks to send before the loop sleeps */
+    struct parcel *parcels;        /* free ones */
+    uint64_t parcel_bytes;         /* memory those hold */
+
+    struct buffer scratch; /* the message being written; LWS_PRE bytes of headroom */
+    uint64_t random;
+    bool store_available;
+    bool draining;
+    bool closing;
+
+    uv_prepare_t flush;
+    uv_idle_t hub_soon;
+    uv_timer_t hub_timer;
+    uv_timer_t wheel_timer;
+    uv_timer_t close_timer;
+    uv_idle_t close_idle;
+    uint32_t handles; /* of ours, open */
+    uint32_t close_turns;
+    int64_t close_due_ms; /* loop time */
+    void (*closed)(void *context);
+    void *closed_context;
+};
+
+/* address.c */
+struct address_parts {
+    bool unix_socket;
+    char path[108];
+    char host[256]; /* "": any */
+    char port[6];
+};
+int address_split(const char *address, struct address_parts *ret_parts, struct error *error);
+int address_resolve(const struct address_parts *parts, struct addrinfo **ret_list,
+                    struct error *error);
+bool address_is_loopback(const struct sockaddr *address);
+
+/* listener.c */
+void listener_close_all(struct server *server);
+
+/* context.c */
+int context_start(struct server *server, struct error *error);
+struct connection *context_adopt(struct server *server, int fd); /* takes fd; NULL: closed */
+
+/* connection.c */
+struct connection *connection_new(struct server *server);
+void connection_gone(struct connection *connection); /* lws closed it */
+void connection_free(struct connection *connection);
+void connection_kill(struct connection *connection); /* soon, without a word */
+void connection_set_phase(struct connection *connection, enum connection_phase phase);
+/* Stops or resumes reading. */
+void connection_pause(struct connection *connection, bool pause);
+/* Nothing of ours is waiting in lws, and data may be sent. */
+bool connection_writable(const struct connection *connection);
+void connection_ask_writable(struct connection *connection);
+/* Starts a message in server->scratch; connection_send() sends it. Only when writable. */
+struct buffer *connection_begin(struct connection *connection);
+void connection_send(struct connection *connection);
+/* Sends text with at least LWS_PRE bytes of headroom before it. */
+void connection_send_bytes(struct connection *connection, unsigned char *text, size_t size);
+void connection_hello(struct connection *connection, const char *protocol);
+void connection_say_goodbye(struct connection *connection, enum goodbye goodbye);
+/* Socket events. The int ones return what the lws callback is to return. */
+int connection_established(struct connection *connection);
+int connection_received(struct connection *connection, const char *data, size_t size);
+void connection_drained(struct connection *connection);
+int connection_peer_closes(struct connection *connection);
+uint64_t server_random(struct server *server);
+
+/* liveness.c */
+void liveness_init(struct server *server);
+void liveness_schedule(struct connection *connection); /* its deadline may have moved closer */
+void liveness_cancel(struct connection *connection);
+void liveness_heard(struct connection *connection);
+
+/* upgrade.c: for LWS_CALLBACK_HTTP_CONFIRM_UPGRADE */
+int upgrade_confirm(struct connection *connection);
+bool origin_ok(struct lws *wsi); /* not sent by another site's page */
+
+/* ingest.c */
+void ingest_open(struct connection *connection);
+void ingest_close(struct connection *connection);
+void ingest_receive(struct connection *connection, const char *data, size_t size, bool first,
+                    bool final);
+void ingest_flush(struct connection *connection); /* acks that are due */
+void ingest_flush_dirty(struct server *server);
+void ingest_tell_store(struct connection *connection); /* soon, when it doesn't know yet */
+
+/* ack.c */
+void ack_write(struct buffer *out, uint64_t upto, const struct parcel *first,
+               const struct parcel *last);
+
+/* parcel.c */
+struct parcel *parcel_new(struct server *server);
+void parcel_free(struct parcel *parcel); /* for the next one, or for good */
+void parcel_drop_all(struct server *server);
+void parcel_parse(struct parcel *parcel);
+bool parcel_is_utf8(const struct parcel *parcel);
+/* True when the message is one event object of this type. */
+bool parcel_is_auth(const struct parcel *parcel);
+void parcel_submit(struct parcel *parcel, uint64_t number, post_done_fn *done, void *origin);
+
+/* live.c */
+void live_open(struct connection *connection);
+void live_close(struct connection *connection);
+void live_receive(struct connection *connection, const char *data, size_t size, bool first,
+                  bool final);
+void live_drained(struct connection *connection);
+
+/* http.c: what lws tells of a request; the int ones return what its callback is to return */
+int http_handle(struct connection *connection, const char *path);
+int http_body(struct connection *connection, const char *data, size_t size);
+int http_body_complete(struct connection *connection);
+void http_rebound(struct connection *connection); /* lws goes to the next request */
+void http_serve_ready(struct server *server);
+void http_close(struct connection *connection);           /* forgets the request under way */
+int64_t http_due_ms(const struct connection *connection); /* INT64_MAX: no deadline */
+
+/* http_answer.c */
+void http_shut_half(struct connection *connection); /* when all is sent */
+/* For lws's callbacks before there is a request: answers, and returns -1, which closes. */
+int http_refuse(struct connection *connection, int status, const char *code, const char *text,
+                const char *headers);
+
+/* http_serve.c */
+void http_expired(struct connection *connection);
+void http_shut_down(struct connection *connection);
+
+/* assets.c */
+struct asset {
+    const char *path;
+    const char *type;
+    const char *etag;
+    const unsigned char *data;
+    size_t size;
+};
+const struct asset *asset_find(const char *path);
+
+#endif
