@@ -13,8 +13,9 @@
  * the lane's later facts are added here. `included[lane]` says up to which version a lane is in.
  *
  * Bounds: max_cells over all groups. Clean cells that nobody watches are dropped by board_evict(),
- * at once when there are more; what is dirty or watched is not, so the store stops committing
- * while board_full(), and too_many_ids keeps the ids, hence the cells, within limits.
+ * at once when there are more; what is dirty or watched is not. So the store commits nothing while
+ * more than max_cells are dirty, refuses viewers more groups while board_full(), and too_many_ids
+ * keeps what is always watched within limits.
  */
 #ifndef LIVETALLY_BOARD_H
 #define LIVETALLY_BOARD_H
@@ -127,7 +128,8 @@ void board_each(const struct board *board, board_group_fn *visit, void *context)
 
 uint32_t board_cell_count(const struct board *board);
 uint32_t board_group_count(const struct board *board);
-bool board_full(const struct board *board); /* too many dirty or watched cells: checkpoint first */
+/* Watched, dirty and taken cells are over max_cells: no more groups should be watched. */
+bool board_full(const struct board *board);
 /*
  * Frees what nobody needs; returns how many cells. Groups that are clean, unwatched and untouched
  * since before_ms (monotonic) go as a whole. A LOADED group counts as touched when it was loaded,

@@ -3,7 +3,8 @@
  * no TCP port, data in <state_dir>/redis, appendonly with appendfsync always, noeviction, no RDB
  * saves, hash-max-listpack-entries 64, lazyfree-lazy-expire yes. Restarted (with back-off) when it
  * dies. It gets its own process group, so that Ctrl-C reaches only the daemon, and dies with it
- * (PR_SET_PDEATHSIG). Its output goes to <state_dir>/redis/redis.log.
+ * (PR_SET_PDEATHSIG). One that an earlier daemon left behind in the folder is ended first. Its
+ * output goes to <state_dir>/redis/redis.log.
  */
 #ifndef LIVETALLY_EMBEDDED_REDIS_H
 #define LIVETALLY_EMBEDDED_REDIS_H

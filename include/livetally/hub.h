@@ -8,8 +8,18 @@
  * full is skipped (conflation) and, when it drains, gets one update of all that changed since what
  * it last got. So it costs a version number, whatever it misses.
  *
+ * All viewers of an interval are served together, at multiples of the interval of the monotonic
+ * clock (never two pushes closer than half of it), so that they share frames. A topic that didn't
+ * visibly change is left out, and when none did nothing is sent.
+ *
  * A topic needs its groups loaded. A subscribe whose groups are not waits for them (the snapshot
- * comes later, in order), or is answered `unavailable` when Redis is away.
+ * comes later, in order), or is answered `unavailable` when Redis is away or 10 s have passed.
+ *
+ * Messages of a viewer are handled in order. While one waits (for groups, for room in the socket,
+ * for its second to end) at most 64 more, or 256 KiB of them, wait behind it; what is beyond that
+ * is a bad message. Nothing else is kept for a viewer whose socket is full.
+ *
+ * Tickers list orders oldest first.
  *
  * Pure: sockets, timers and Redis are reached through the two function tables below.
  */
@@ -40,7 +50,8 @@ struct hub_options {
 };
 
 /* Towards Redis. Called when a topic needs a group; false: Redis is away. The store loads it, sets
- * its state to GROUP_LOADED, then calls hub_groups_changed(). */
+ * its state to GROUP_LOADED, then calls hub_groups_changed() (also from within want). Called again
+ * for the same group, at most once a second and for each new subscribe, while it is GROUP_COLD. */
 struct hub_source {
     bool (*want)(void *context, struct group_key key);
     void *context;
@@ -49,7 +60,8 @@ struct hub_source {
 /* Towards one socket. */
 struct viewer_ops {
     /* Sends now and returns true (taking its own reference if it needs one), or returns false
-     * because the socket is full: hub_drained() has to be called once it has room again. */
+     * because the socket is full: hub_drained() has to be called once it has room again. A socket
+     * that broke is "full" too: leave later. Must not call the hub. */
     bool (*send)(void *peer, struct frame *frame);
 };
 
@@ -58,6 +70,7 @@ struct hub *hub_new(const struct hub_options *options, const struct view *view,
                     struct stats *stats);
 void hub_free(struct hub *hub); /* all viewers must have left */
 
+/* hub_leave() frees the viewer. It may be called from anywhere but viewer_ops.send. */
 struct viewer *hub_join(struct hub *hub, const struct viewer_ops *ops, void *peer);
 void hub_leave(struct viewer *viewer);
 
@@ -66,7 +79,8 @@ void hub_leave(struct viewer *viewer);
 bool hub_receive(struct viewer *viewer, struct slice text);
 void hub_drained(struct viewer *viewer);
 
-/* Groups were loaded, the board was replaced, epoch, stale or today changed. Cheap. */
+/* Groups were loaded, the board was replaced, epoch, stale or today changed. Cheap: the hub looks
+ * at its next tick, for which it wants to be called soon. */
 void hub_groups_changed(struct hub *hub);
 
 /*
@@ -77,7 +91,8 @@ int64_t hub_tick(struct hub *hub);
 
 /*
  * The snapshot object of GET /v1/totals. Calls done once, at once or after groups are loaded; with
- * an absent slice when that cannot be had now (Redis is away). hub_query_cancel() forgets it.
+ * an absent slice when that cannot be had now (Redis is away). hub_query_cancel() forgets it, and
+ * must be called for all that are left before hub_free(). Bad topics stand under "errors".
  */
 typedef void hub_query_fn(void *context, struct slice json);
 struct hub_query;

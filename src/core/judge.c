@@ -41,6 +41,7 @@ static const struct catalog_entry *look(const struct judging *j, enum catalog_ki
     if (!touch || !touch->changed)
         return catalog_find(j->judge->catalog, kind, id);
     struct buffer *scratch = &j->batch->scratch[kind == CATALOG_SESSION];
+    buffer_reset(scratch);
     return catalog_entry_read(kind, id, touch->next, scratch, room) == 0 ? room : NULL;
 }
 
@@ -198,7 +199,7 @@ static bool order_with_defaults(const struct judging *j, struct record *record)
         record->county = product->county;
     }
     record->has_order = true;
-    record->host = event->host_id.data ? event->host_id : session->host_id;
+    record->host = session && !event->host_id.data ? session->host_id : event->host_id;
     record->product = event->product_id;
     record->session = event->session_id;
     record->platform = event->platform;

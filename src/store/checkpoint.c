@@ -111,7 +111,6 @@ static void concluded(void *context, const redisReply *reply)
         return;
     checkpoint->running = false;
     checkpoint->concluded = checkpoint->version;
-    partition->lanes[partition->fence.lane].checkpoint = checkpoint->version;
     partition->stats->checkpoints++;
     state_file_write(partition);
 }
@@ -346,8 +345,8 @@ void checkpoint_tick(struct partition *partition)
 {
     struct checkpoint *checkpoint = &partition->checkpoint;
     int64_t now_ms = partition_now_ms(partition);
-    bool due =
-        now_ms >= checkpoint->next_ms || partition->stopping || board_full(partition->view.board);
+    bool due = now_ms >= checkpoint->next_ms || partition->stopping ||
+               board_dirty_count(partition->view.board) > partition->options.max_cells / 2;
     if (checkpoint->running || !due)
         return;
     if (!board_dirty_count(partition->view.board) &&

@@ -44,13 +44,27 @@ static bool lane_of_key(struct slice key, uint32_t *ret_lane)
     return start < end && end - start <= 2 && lane < LANE_COUNT;
 }
 
+/* Entries of two lanes come in any order; merging never lowers an entry's time, so the newer is
+ * the later. */
+static void follow_catalog(struct partition *partition, const struct fact_catalog *change)
+{
+    enum catalog_kind kind = (enum catalog_kind)change->kind;
+    const struct catalog_entry *known = catalog_find(partition->view.catalog, kind, change->id);
+    struct catalog_entry entry;
+    buffer_reset(&partition->command);
+    if (known &&
+        catalog_entry_read(kind, change->id, change->json, &partition->command, &entry) == 0 &&
+        entry.time_ms < known->time_ms)
+        return;
+    (void)catalog_put(partition->view.catalog, kind, change->id, change->json);
+}
+
 static void apply_entry(struct partition *partition, uint32_t lane, uint64_t version)
 {
     const struct feed_entry *entry = &partition->reader.entry;
     struct view *view = &partition->view;
     for (uint32_t i = 0; i < entry->catalog_count; i++)
-        (void)catalog_put(view->catalog, (enum catalog_kind)entry->catalog[i].kind,
-                          entry->catalog[i].id, entry->catalog[i].json);
+        follow_catalog(partition, &entry->catalog[i]);
     for (uint32_t i = 0; i < entry->fact_count; i++)
         for (int d = DIMENSION_HOST; d < DIMENSION_COUNT; d++) {
             uint32_t value = fact_dimension(&entry->facts[i], (enum dimension)d);
@@ -234,7 +248,7 @@ static void renewed(void *context, const redisReply *reply)
     if (!reply)
         return;
     partition->renew_pending = false;
-    if (partition->phase == PHASE_LIVE && !partition->releasing &&
+    if (partition->claimed && !partition->releasing &&
         (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1))
         partition_resync(partition, reply->type == REDIS_REPLY_ERROR
                                         ? reply->str

@@ -48,7 +48,9 @@ struct loader {
     struct item *items; /* also hashed by key */
     struct item *by_key;
     uint32_t item_count;
-    uint32_t lanes; /* bit set of those that exist */
+    uint32_t lanes;                   /* bit set of those that exist */
+    uint64_t checkpoints[LANE_COUNT]; /* as of step 1: the feed is read from there, even when a
+                                         checkpoint ends while the hashes are read */
     struct scan *scans;
     uint32_t scan_count, scan_next, scans_open;
     uint32_t feed_lane;    /* being read */
@@ -234,7 +236,7 @@ static void next_feed(struct loader *loader)
         finish(loader);
         return;
     }
-    loader->feed_version = partition->lanes[loader->feed_lane].checkpoint;
+    loader->feed_version = loader->checkpoints[loader->feed_lane];
     feed_send(partition, loader->feed_lane, loader->feed_version + 1, FEED_ENTRIES, feed_read,
               loader);
 }
@@ -339,7 +341,7 @@ static void versions_read(void *context, const redisReply *reply)
         (void)reply_uint(reply->element[2 * lane + 1], &checkpoint);
         loader->lanes |= 1u << lane;
         partition->lanes[lane].exists = true;
-        partition->lanes[lane].checkpoint = checkpoint;
+        loader->checkpoints[lane] = checkpoint;
         follow_note_version(partition, lane, version);
     }
     plan_scans(loader);

@@ -76,6 +76,7 @@ static void link_down(void *context, const char *reason)
         log_print(partition->log, LOG_LEVEL_WARNING, "redis unavailable: %s", reason);
     partition->phase = PHASE_DOWN;
     partition->view.ready = false;
+    partition->claimed = partition->releasing = false;
     partition->poll_pending = partition->health_pending = false;
     partition->generation_pending = partition->renew_pending = false;
     sync_abort(partition);
@@ -90,9 +91,8 @@ static void link_down(void *context, const char *reason)
 
 /* --- groups on demand --------------------------------------------------------------------- */
 
-bool partition_want(void *context, struct group_key key)
+static bool want_group(struct partition *partition, struct group_key key)
 {
-    struct partition *partition = context;
     struct group *group = board_find(partition->view.board, key);
     if (group && group->state == GROUP_LOADED)
         return true;
@@ -109,6 +109,16 @@ bool partition_want(void *context, struct group_key key)
     }
     partition->wanted[partition->wanted_count++] = key;
     return true;
+}
+
+/* What viewers ask for is bounded; what is always shown (follow_day) is bounded by its ids. */
+bool partition_want(void *context, struct group_key key)
+{
+    struct partition *partition = context;
+    const struct group *group = board_find(partition->view.board, key);
+    if (board_full(partition->view.board) && (!group || group->state != GROUP_LOADED))
+        return false;
+    return want_group(partition, key);
 }
 
 static void wanted_loaded(struct partition *partition)
@@ -142,7 +152,7 @@ static bool day_is_loaded(struct partition *partition, uint32_t day)
         if (group && group->state == GROUP_LOADED)
             continue;
         loaded = false;
-        partition_want(partition, key);
+        want_group(partition, key);
     }
     return loaded;
 }
@@ -207,12 +217,14 @@ static void on_tick(uv_timer_t *timer)
     if (partition->phase == PHASE_SYNC && partition->next_sync_ms &&
         now_ms >= partition->next_sync_ms)
         partition_resync(partition, partition->sync_problem);
+    if (partition->claimed)
+        follow_renew(partition); /* also on the way in, which may take longer than a lease */
     if (partition->phase != PHASE_LIVE)
         return;
     follow_day(partition);
     follow_generation(partition);
     follow_health(partition);
-    follow_renew(partition);
+    pipeline_tick(partition);
     checkpoint_tick(partition);
     board_evict(partition->view.board, now_ms - EVICT_IDLE_MS);
 }

@@ -65,7 +65,8 @@ struct pipeline {
     uint64_t queued_events;    /* in queue and batch */
     struct batch *batch;
     enum pipeline_state state;
-    struct buffer entry;     /* feed entry of the commit in flight */
+    struct buffer entry; /* feed entry of the commit in flight */
+    bool wait_pending;
     bool in_flight;          /* a commit was sent and its outcome is not known */
     uint64_t expect_version; /* version it makes */
     int64_t sent_ms;
@@ -123,6 +124,7 @@ struct partition {
     enum phase phase;
     bool was_ready;      /* at least once */
     bool told_available; /* what ops.available was told last */
+    bool claimed;        /* the lane is ours, as far as we know */
     bool stopping, releasing;
     int64_t stop_deadline_ms;
     struct view view;
@@ -200,6 +202,7 @@ void loader_abort(struct partition *partition);
 void pipeline_init(struct partition *partition);
 void pipeline_done(struct partition *partition);
 void pipeline_pump(struct partition *partition);
+void pipeline_tick(struct partition *partition);
 void pipeline_connection_lost(struct partition *partition);
 /* After a resync: the newest entry of our feed (or absent) tells what became of the commit. */
 void pipeline_resolve(struct partition *partition, uint64_t version, struct slice newest_entry);

@@ -12,7 +12,8 @@
 #include "partition_private.h"
 #include "resp.h"
 
-#define WAIT_MS 1000 /* for replicas, before asking again */
+/* WAIT blocks the connection, so it is short, and asked again with every tick. */
+#define WAIT_MS 20
 
 void pipeline_init(struct partition *partition)
 {
@@ -82,8 +83,9 @@ static void replicated(void *context, const redisReply *reply);
 static void ask_replicas(struct partition *partition)
 {
     partition->pipeline.state = PIPELINE_REPLICATING;
-    redis_link_command(partition->link, replicated, partition, "WAIT %d %d",
-                       (int)partition->options.replicas, WAIT_MS);
+    partition->pipeline.wait_pending =
+        redis_link_command(partition->link, replicated, partition, "WAIT %d %d",
+                           (int)partition->options.replicas, WAIT_MS);
 }
 
 static void replicated(void *context, const redisReply *reply)
@@ -96,9 +98,14 @@ static void replicated(void *context, const redisReply *reply)
         partition_resync(partition, "unexpected answer to WAIT");
         return;
     }
+    partition->pipeline.wait_pending = false;
     if (replicas >= partition->options.replicas)
         finish_batch(partition);
-    else
+}
+
+void pipeline_tick(struct partition *partition)
+{
+    if (partition->pipeline.state == PIPELINE_REPLICATING && !partition->pipeline.wait_pending)
         ask_replicas(partition);
 }
 
@@ -272,7 +279,7 @@ void pipeline_pump(struct partition *partition)
 {
     struct pipeline *pipeline = &partition->pipeline;
     while (partition->phase == PHASE_LIVE && pipeline->state == PIPELINE_IDLE &&
-           !board_full(partition->view.board)) {
+           board_dirty_count(partition->view.board) <= partition->options.max_cells) {
         while (pipeline->first) {
             struct post *post = pipeline->first, *next = post->next;
             if (!batch_add(pipeline->batch, post))
@@ -290,6 +297,7 @@ void pipeline_pump(struct partition *partition)
 void pipeline_connection_lost(struct partition *partition)
 {
     partition->pipeline.state = PIPELINE_IDLE;
+    partition->pipeline.wait_pending = false;
 }
 
 void pipeline_resolve(struct partition *partition, uint64_t version, struct slice newest_entry)

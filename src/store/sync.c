@@ -1,8 +1,9 @@
 /*
  * The way in, second half (sync_claim.c is the first): with a lane claimed, everything is read.
  *
- *   catalogs ─▶ our feed after our checkpoint: which groups it touched
- *     ─▶ load: what is always shown, what is watched, what our feed touched ─▶ swap boards, go live
+ *   our feed after our checkpoint: which groups it touched
+ *     ─▶ load: what is always shown, what is watched, what our feed touched
+ *     ─▶ catalogs ─▶ swap boards, go live
  *
  * Loading the groups that our own feed touched after the last checkpoint makes their cells exact
  * and dirty, so whatever a former process did not get to write is written now.
@@ -101,7 +102,7 @@ static void swap_boards(struct partition *partition)
     board_free(old_board);
 }
 
-static void sync_loaded(struct partition *partition)
+static void go_live(struct partition *partition)
 {
     struct sync *sync = partition->sync;
     bool first = !partition->was_ready;
@@ -110,6 +111,7 @@ static void sync_loaded(struct partition *partition)
     swap_boards(partition);
     partition->checkpoint.concluded = partition->lanes[partition->fence.lane].checkpoint;
     partition->checkpoint.next_ms = 0;
+    partition->checkpoint.mark_first = partition->checkpoint.mark_count = 0;
     partition->last_heard_ms = partition_now_ms(partition);
     partition->next_health_ms = partition->next_renew_ms = 0;
     partition->sync_problem[0] = '\0';
@@ -133,6 +135,64 @@ static void sync_loaded(struct partition *partition)
     } else {
         partition_tell_available(partition);
     }
+}
+
+/* --- catalogs ----------------------------------------------------------------------------- */
+
+static void scan_catalog(struct partition *partition, enum catalog_kind kind, uint64_t cursor);
+
+static void catalog_scanned(struct partition *partition, enum catalog_kind kind,
+                            const redisReply *reply)
+{
+    uint64_t cursor;
+    if (!reply)
+        return;
+    if (!reply_is_array(reply, 2) || !reply_is_array(reply->element[1], 0) ||
+        !reply_uint(reply->element[0], &cursor)) {
+        sync_wait_and_retry(partition, "unexpected answer to HSCAN of a catalog");
+        return;
+    }
+    const redisReply *fields = reply->element[1];
+    for (size_t i = 0; i + 1 < fields->elements; i += 2)
+        if (catalog_put(partition->next_catalog, kind, reply_slice(fields->element[i]),
+                        reply_slice(fields->element[i + 1])) == ERROR_CORRUPT) {
+            sync_wait_and_retry(partition, "a catalog entry is unreadable");
+            return;
+        }
+    if (cursor)
+        scan_catalog(partition, kind, cursor);
+    else if (--partition->sync->catalogs_left == 0)
+        go_live(partition);
+}
+
+#define X(name, wire)                                                                              \
+    static void catalog_scanned_##name(void *context, const redisReply *reply)                     \
+    {                                                                                              \
+        catalog_scanned(context, CATALOG_##name, reply);                                           \
+    }
+CATALOG_KINDS(X)
+#undef X
+
+static void scan_catalog(struct partition *partition, enum catalog_kind kind, uint64_t cursor)
+{
+    static redis_reply_fn *const done[] = {
+#define X(name, wire) catalog_scanned_##name,
+        CATALOG_KINDS(X)
+#undef X
+    };
+    char key[KEY_MAX_BYTES];
+    key_catalog(&partition->keys, kind, key);
+    redis_link_command(partition->link, done[kind], partition, "HSCAN %s %llu COUNT 1000", key,
+                       (unsigned long long)cursor);
+}
+
+/* After the groups: what changed since is in the feeds, which are followed from what the groups
+ * include. */
+static void load_catalogs(struct partition *partition)
+{
+    partition->sync->catalogs_left = CATALOG_KIND_COUNT;
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
+        scan_catalog(partition, (enum catalog_kind)kind, 0);
 }
 
 /* --- what to load ------------------------------------------------------------------------- */
@@ -168,7 +228,7 @@ static void load_groups(struct partition *partition)
     }
     board_each(partition->view.board, add_watched, sync);
     board_each(partition->next_board, add_opened, sync);
-    loader_start(partition, partition->next_board, sync->keys, sync->key_count, sync_loaded);
+    loader_start(partition, partition->next_board, sync->keys, sync->key_count, load_catalogs);
 }
 
 static void open_touched(struct partition *partition)
@@ -213,66 +273,17 @@ static void own_feed_read(void *context, const redisReply *reply)
         load_groups(partition);
 }
 
-/* --- catalogs ----------------------------------------------------------------------------- */
-
-static void scan_catalog(struct partition *partition, enum catalog_kind kind, uint64_t cursor);
-
-static void catalog_scanned(struct partition *partition, enum catalog_kind kind,
-                            const redisReply *reply)
-{
-    uint64_t cursor;
-    if (!reply)
-        return;
-    if (!reply_is_array(reply, 2) || !reply_is_array(reply->element[1], 0) ||
-        !reply_uint(reply->element[0], &cursor)) {
-        sync_wait_and_retry(partition, "unexpected answer to HSCAN of a catalog");
-        return;
-    }
-    const redisReply *fields = reply->element[1];
-    for (size_t i = 0; i + 1 < fields->elements; i += 2)
-        if (catalog_put(partition->next_catalog, kind, reply_slice(fields->element[i]),
-                        reply_slice(fields->element[i + 1])) == ERROR_CORRUPT) {
-            sync_wait_and_retry(partition, "a catalog entry is unreadable");
-            return;
-        }
-    if (cursor)
-        scan_catalog(partition, kind, cursor);
-    else if (--partition->sync->catalogs_left == 0)
-        feed_send(partition, partition->fence.lane, partition->sync->feed_version + 1,
-                  OWN_FEED_ENTRIES, own_feed_read, partition);
-}
-
-#define X(name, wire)                                                                              \
-    static void catalog_scanned_##name(void *context, const redisReply *reply)                     \
-    {                                                                                              \
-        catalog_scanned(context, CATALOG_##name, reply);                                           \
-    }
-CATALOG_KINDS(X)
-#undef X
-
-static void scan_catalog(struct partition *partition, enum catalog_kind kind, uint64_t cursor)
-{
-    static redis_reply_fn *const done[] = {
-#define X(name, wire) catalog_scanned_##name,
-        CATALOG_KINDS(X)
-#undef X
-    };
-    char key[KEY_MAX_BYTES];
-    key_catalog(&partition->keys, kind, key);
-    redis_link_command(partition->link, done[kind], partition, "HSCAN %s %llu COUNT 1000", key,
-                       (unsigned long long)cursor);
-}
-
 void sync_load(struct partition *partition)
 {
     struct board_options options = {partition->options.calendar, partition->options.max_cells,
                                     partition->options.minute_keep_hours * HOUR_MS};
-    partition->sync = mem_zalloc(sizeof *partition->sync);
+    struct sync *sync = partition->sync = mem_zalloc(sizeof *partition->sync);
     partition->next_board = board_new(&options);
     board_continue_version(partition->next_board, board_version(partition->view.board));
     partition->next_catalog = catalog_new(partition->options.max_catalog);
-    partition->sync->catalogs_left = CATALOG_KIND_COUNT;
-    partition->sync->feed_version = partition->lanes[partition->fence.lane].checkpoint;
-    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
-        scan_catalog(partition, (enum catalog_kind)kind, 0);
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        partition->lanes[lane].cursor = partition->lanes[lane].behind = 0;
+    sync->feed_version = partition->lanes[partition->fence.lane].checkpoint;
+    feed_send(partition, partition->fence.lane, sync->feed_version + 1, OWN_FEED_ENTRIES,
+              own_feed_read, partition);
 }

@@ -43,6 +43,8 @@ static void epoch_advanced(void *context, const redisReply *reply)
         return;
     }
     memcpy(partition->fence.epoch, partition->new_epoch, sizeof partition->new_epoch);
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        partition->lanes[lane].version = 0; /* what was seen is no measure any more */
     sync_load(partition);
 }
 
@@ -61,16 +63,18 @@ static void advance_epoch(struct partition *partition)
                        partition->fence.epoch, partition->new_epoch);
 }
 
-/* Compares with what this process has seen, and with what it noted in its state folder. */
+/* Compares with what this process has seen, and with what it noted in its state folder. What was
+ * seen stays the measure until the epoch has changed, should this way in be cut off before. */
 static bool went_back(struct partition *partition, uint32_t lane, uint64_t version)
 {
     uint64_t seen = partition->lanes[lane].version;
     if (lane == partition->high_water_lane && partition->high_water_version > seen &&
         strcmp(partition->high_water_epoch, partition->fence.epoch) == 0)
         seen = partition->high_water_version;
-    partition->lanes[lane].version = version;
-    if (version >= seen)
+    if (version >= seen) {
+        partition->lanes[lane].version = version;
         return false;
+    }
     snprintf(partition->loss, sizeof partition->loss,
              "lane %" PRIu32 " is at version %" PRIu64 ", it was at %" PRIu64 ": %" PRIu64
              " commits are gone",
@@ -153,6 +157,8 @@ static void take_claim(struct partition *partition, const redisReply *reply)
     }
     if (generation != fence->generation)
         ledger_clear(partition->ledger);
+    partition->claimed = true;
+    partition->next_renew_ms = 0;
     fence->lane = (uint32_t)lane;
     fence->version = version;
     fence->generation = generation;
@@ -187,7 +193,7 @@ static void claimed(void *context, const redisReply *reply)
 static void claim(struct partition *partition)
 {
     struct buffer *command = &partition->command;
-    char key[KEY_MAX_BYTES], token[17], zone[7];
+    char key[KEY_MAX_BYTES], token[17], zone[7], span[24];
     partition_random_hex(token);
     partition_random_hex(partition->new_epoch);
     partition->feed_token = strtoull(token, NULL, 16);
@@ -195,7 +201,7 @@ static void claim(struct partition *partition)
              token);
     calendar_format_offset(partition->options.calendar.offset_minutes, zone);
     buffer_reset(command);
-    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 5 + 8);
+    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 5 + 10);
     resp_text(command, "EVAL");
     resp_text(command, lua_claim);
     resp_uint(command, 2 + 2 * LANE_COUNT);
@@ -215,8 +221,10 @@ static void claim(struct partition *partition)
     resp_text(command, partition->new_epoch);
     resp_uint(command,
               (uint64_t)(clock_wall_ms(partition->clock) / partition->options.generation_ms));
-    const char *const meta[] = {"schema",    SCHEMA, "currency",   partition->options.currency,
-                                "time_zone", zone,   "partitions", "1"};
+    snprintf(span, sizeof span, "%" PRId64 " ms", partition->options.generation_ms);
+    const char *const meta[] = {
+        "generation_span",           span,        "schema", SCHEMA,       "currency",
+        partition->options.currency, "time_zone", zone,     "partitions", "1"};
     for (size_t i = 0; i < sizeof meta / sizeof *meta; i++)
         resp_text(command, meta[i]);
     partition_send(partition, claimed, partition);
