@@ -389,6 +389,11 @@ static void something_rare(struct run *run)
         world_replace_board(world);
         world->view.epoch[0] = (char)('a' + roll(run, 26));
         world->view.epoch[1] = (char)('a' + roll(run, 26));
+        /* Topics that aren't loaded within 10 s come after the snapshot. */
+        for (int c = 0; c < CLIENTS; c++) {
+            if (run->clients[c])
+                run->clients[c]->partial = true;
+        }
         break;
     case 2:
         world->view.stale = !world->view.stale;
@@ -432,6 +437,11 @@ static void step(struct run *run)
     case 8:
         if (roll(run, 6) == 0)
             something_rare(run);
+        break;
+    case 9:
+        run->world->wall_ms += 100;
+        run->world->monotonic_ms += 100;
+        hub_tick(run->world->hub);
         break;
     default:
         pass_time(run, roll(run, 10) ? roll(run, 300) : roll(run, 3000));
