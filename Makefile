@@ -28,7 +28,7 @@ RATE ?= 40
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libuv1-dev libwebsockets-dev \
 	libwebsockets-evlib-uv libhiredis-dev libsystemd-dev libinih-dev uthash-dev redis-tools
 TEST_PACKAGES := clang clang-tidy clang-format cppcheck shellcheck libcmocka-dev libjansson-dev \
-	python3 python3-pytest python3-websockets python3-redis systemd
+	python3 python3-pytest python3-websockets python3-redis libfaketime systemd
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wformat=2 -Wcast-qual -Wvla -Wwrite-strings \
@@ -59,8 +59,8 @@ GENERATED := $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/assets.h
 
 C_FILES := $(wildcard src/*.c src/*/*.c)
 H_FILES := $(wildcard include/livetally/*.h src/*/*.h)
-TEST_C_FILES := $(wildcard tests/unit/*.c tests/unit/*.h)
-SHELL_FILES := $(wildcard .ci/* tests/*.sh src/*/*.sh src/*/*/*.sh)
+TEST_C_FILES := $(wildcard tests/unit/*.c tests/unit/*.h tests/bench/*.c)
+SHELL_FILES := $(wildcard .ci/* tests/*.sh tests/*/*.sh src/*/*.sh src/*/*/*.sh)
 
 # Sanitizers make everything slower: more patience, and smaller heaps of events.
 SLOW := LIVETALLY_PATIENCE=3 LIVETALLY_EVENTS=20000
@@ -82,10 +82,15 @@ $(BUILD)/livetally: $(CLIENT_OBJS) $(BUILD)/libcore.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(CLIENT_LIBS) -o $@
 
-$(BUILD)/obj/%.o: src/%.c
+$(BUILD)/obj/%.o: src/%.c | tools
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+# Says what to do on a machine where nothing is installed yet.
+tools:
+	@pkg-config --exists libuv libwebsockets hiredis libsystemd inih 2> /dev/null || \
+		{ echo "Packages are missing: run \`make deps\` first." >&2; exit 1; }
 
 $(STORE_OBJS): | $(BUILD)/gen/lua_scripts.h
 $(NET_OBJS): | $(BUILD)/gen/assets.h
@@ -106,8 +111,6 @@ test_config_LIBS := -linih
 test_exact_redis_PARTS := store/commit store/keys store/resp
 test_exact_redis_LIBS := -lhiredis
 $(BUILD)/tests/test_exact_redis: | $(BUILD)/gen/lua_scripts.h
-test_exact_redis_PARTS := store/commit store/keys store/resp
-test_exact_redis_LIBS := -lhiredis
 
 .SECONDEXPANSION:
 $(BUILD)/tests/%: tests/unit/%.c $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$($$*_PARTS))) \
@@ -124,6 +127,15 @@ unit: $(UNIT_TESTS) ## run the unit tests
 
 san: ## build and run the unit tests under AddressSanitizer and UBSan
 	$(MAKE) SANITIZE=address,undefined unit
+
+# Figures of the commit path by itself; of the whole: livetally simulate --rate 0.
+$(BUILD)/bench_commit: tests/bench/bench_commit.c $(patsubst %,$(BUILD)/obj/store/%.o,commit keys resp) \
+		$(BUILD)/libcore.a
+	$(call say,BENCH)
+	$(Q)$(CC) $(CFLAGS_ALL) -Isrc $(LDFLAGS_ALL) $^ -lhiredis -lm -o $@
+
+bench: $(BUILD)/bench_commit all ## measure CPU per order: commits alone, then the whole daemon
+	tests/bench/run.sh $(BUILD)
 
 integration: all ## test the daemon from outside (ARGS="-k name" chooses)
 	LIVETALLY_BUILD=$(abspath $(BUILD)) $(if $(SANITIZE),$(SLOW)) \
@@ -144,8 +156,9 @@ lint-shell:
 lint-cppcheck: $(GENERATED)
 	cppcheck -q -j 2 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 --suppress=missingIncludeSystem --suppress=internalAstError \
-		--suppress=shiftTooManyBitsSigned -D__GNUC__ -D_GNU_SOURCE -Iinclude -I$(BUILD)/gen \
-		$(C_FILES)
+		--suppress=shiftTooManyBitsSigned --include=/usr/include/uthash.h \
+		--suppress='*:/usr/include/*' -D__GNUC__ -D_GNU_SOURCE \
+		-Iinclude -I$(BUILD)/gen $(C_FILES)
 lint-tidy: $(C_FILES:%.c=$(BUILD)/lint/%.ok)
 $(BUILD)/lint/%.ok: %.c $(H_FILES) .clang-tidy | $(GENERATED)
 	@mkdir -p $(@D)
@@ -201,5 +214,5 @@ help: ## list these targets
 	$(DAEMON_OBJS) $(CLIENT_OBJS)) $(UNIT_TESTS:=.d)
 
 .DELETE_ON_ERROR:
-.PHONY: all tests unit san integration layers unitfile lint lint-format lint-shell lint-cppcheck \
+.PHONY: all tools tests unit san bench integration layers unitfile lint lint-format lint-shell lint-cppcheck \
 	lint-tidy format sample run check deps deps-test install uninstall clean help

@@ -88,11 +88,12 @@ static redisReply *call(struct bench *bench, const struct buffer *command)
     return reply;
 }
 
-static struct slice text_of(struct post *post, const char *format, uint64_t value)
+/* prefix, then the number with at least `digits` digits. */
+static struct slice text_of(struct post *post, const char *prefix, int digits, uint64_t value)
 {
     struct buffer *text = &post->message.text;
     size_t start = text->size;
-    buffer_printf(text, format, value);
+    buffer_printf(text, "%s%0*" PRIu64, prefix, digits, value);
     return (struct slice){text->data + start, text->size - start};
 }
 
@@ -107,11 +108,10 @@ static struct post *make_post(struct bench *bench, uint32_t count, int id_bytes)
         struct event *event = &post->message.events[i];
         uint32_t product = pick_product(bench), host = product % HOSTS;
         *event = (struct event){.type = EVENT_ORDER, .index = i};
-        event->order_id =
-            text_of(post, id_bytes > 11 ? "69170000%011" PRIu64 : "%011" PRIu64, ++bench->orders);
-        event->host_id = text_of(post, "host-%" PRIu64, host);
-        event->session_id = text_of(post, "room-%" PRIu64, host % SESSIONS);
-        event->product_id = text_of(post, "tea-%" PRIu64, product);
+        event->order_id = text_of(post, id_bytes > 11 ? "69170000" : "", 11, ++bench->orders);
+        event->host_id = text_of(post, "host-", 1, host);
+        event->session_id = text_of(post, "room-", 1, host % SESSIONS);
+        event->product_id = text_of(post, "tea-", 1, product);
         event->platform = SLICE("douyin");
         event->county = 422800 + 1 + product % 28;
         event->stated = EVENT_HAS_COUNTY | EVENT_HAS_QUANTITY | EVENT_HAS_AMOUNT;

@@ -1,0 +1,48 @@
+#!/bin/sh
+# All of `make check`, one line a step; the output of a step that fails is shown, and all of it is
+# kept in build/check/. Steps go on after a failure, so that one run tells everything.
+set -u
+
+make=${MAKE:-make}
+jobs=$(nproc)
+logs=build/check
+failed=
+started=$(date +%s)
+mkdir -p "$logs"
+
+step() { # NAME COMMAND...
+    name=$1
+    shift
+    log=$logs/$name.log
+    begin=$(date +%s)
+    if "$@" >"$log" 2>&1; then
+        result=ok
+    else
+        result=FAILED
+        failed="$failed $name"
+    fi
+    printf '%-22s %-6s %4d s\n' "$name" "$result" $(($(date +%s) - begin))
+    [ "$result" = ok ] || tail -n 60 "$log" | sed 's/^/    /'
+}
+
+sanitize='SANITIZE=address,undefined'
+step build-gcc "$make" -k -j "$jobs" CC=gcc all
+step build-clang "$make" -k -j "$jobs" CC=clang BUILD=build/clang all tests
+step build-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize all tests
+step layers "$make" CC=gcc layers
+step unit-file "$make" CC=gcc unitfile
+step format "$make" lint-format
+step shell "$make" lint-shell
+step cppcheck "$make" CC=gcc lint-cppcheck
+step tidy "$make" -k -j "$jobs" CC=gcc lint-tidy
+step unit "$make" -k -j "$jobs" CC=gcc unit
+step unit-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize unit
+step integration "$make" CC=gcc integration
+step integration-sanitized "$make" CC=gcc $sanitize integration
+
+echo "took $(($(date +%s) - started)) s"
+if [ -n "$failed" ]; then
+    echo "FAILED:$failed (logs in $logs)"
+    exit 1
+fi
+echo "everything is green"
