@@ -1,0 +1,88 @@
+"""The tools of the tests themselves: a model or harness that errs would prove nothing."""
+import random
+
+from events import order, product, refund, session
+from expected import every_topic, payload
+from harness import now_ms, process_alive, wait_for
+from model import Model
+from traffic import HOUR, Traffic
+
+
+def test_redis_can_be_frozen_killed_and_started_again_with_its_data(redis):
+    client = redis.client()
+    client.set("key", "value")
+    redis.freeze()
+    assert process_alive(redis.pid)
+    redis.thaw()
+    redis.kill()
+    assert not process_alive(redis.pid)
+    redis.start()
+    assert redis.client().get("key") == "value"
+    redis.stop()
+    assert redis.process.returncode == 0
+
+
+def test_wait_for_returns_what_became_true():
+    values = iter([0, None, "yes"])
+    assert wait_for(lambda: next(values)) == "yes"
+
+
+def test_model_by_hand():
+    now, model = 1_700_000_000_000, Model()
+    verdicts = [model.apply(e, now) for e in [
+        order("a", amount=1000, quantity=2),
+        order("a", amount=1000, quantity=2),
+        order("a", amount=1001, quantity=2),
+        refund("a", refund_id="x", amount=600, quantity=1),
+        refund("a", refund_id="x", amount=600),
+        refund("a", refund_id="y", amount=401),
+        refund("a", 2, "x", amount=300),
+        refund("a", 2, "y", amount=300),
+        refund("a", 2, "z", amount=200),
+        order("a", 2, amount=500),
+        refund("a", 2, "y", amount=300),
+        order("a", 3, county=None),
+        order("a", 3, host_id=None, session_id="s"),
+    ]]
+    assert verdicts == ["accepted", "duplicate", "conflict", "accepted", "duplicate",
+                        "refund_exceeds_order", "parked", "parked", "parked", "accepted",
+                        "refund_exceeds_order", "unknown_product", "unknown_session"]
+    assert payload(model, "host/a", now)["all"] == {
+        "orders": 2, "units": 3, "gross": 1500, "refunds": 3, "refunded": 1100, "returned": 1,
+        "net": 400}
+
+
+def test_model_takes_defaults_and_cuts_days_at_the_business_midnight():
+    midnight = 1_700_064_000_000  # 2023-11-16 00:00 +08:00
+    model = Model()
+    model.apply(session("a", platform="douyin"), midnight)
+    model.apply(product("a", county="110105"), midnight)
+    for number, time in enumerate([midnight - 1, midnight]):
+        model.apply(order("a", number, host_id=None, county=None, session_id="a-s", time=time),
+                    midnight)
+    assert payload(model, "county/110105", midnight)["today"]["orders"] == 1
+    assert payload(model, "platform/douyin", midnight - 1)["today"]["orders"] == 1
+    assert payload(model, "platform/douyin", midnight)["all"]["orders"] == 2
+
+
+def test_traffic_means_the_same_in_whatever_order_it_comes():
+    now = now_ms()
+    traffic = Traffic(seed=7, events=3000, now=now)
+    straight, shuffled = Model(), Model()
+    straight.apply_all(traffic.distinct, now)
+    shuffled.apply_all(traffic.catalog, now)
+    streams = [iter(s) for s in traffic.streams]
+    chance = random.Random(8)
+    verdicts = []
+    while streams:
+        stream = chance.choice(streams)
+        event = next(stream, None)
+        if event is None:
+            streams.remove(stream)
+        else:
+            verdicts.append(shuffled.apply(event, now))
+    assert straight.redis_hashes() == shuffled.redis_hashes()
+    assert {v: verdicts.count(v) > 20 for v in verdicts} == {
+        "accepted": True, "duplicate": True, "parked": True}
+    assert any(e["time"] < now - 72 * HOUR for e in traffic.distinct)
+    assert len(every_topic(straight)) > 200

@@ -1,0 +1,79 @@
+"""The process itself: where its state goes, signals, and the watchdog of systemd."""
+import os
+import signal
+import socket
+import time
+
+from harness import PATIENCE, Daemon, livetallyd, wait_for
+
+
+def test_help_names_every_key_of_the_configuration():
+    text = livetallyd("--help").stdout
+    section, keys = "", 0
+    for line in livetallyd("--print-config").stdout.splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line.startswith("#") and not line.startswith("# "):
+            keys += 1
+            assert f"  {section}.{line[1:].split(' =')[0]}=" in text
+    assert keys > 40
+
+
+def test_the_state_folder_follows_the_environment(folder, redis):
+    for name, value, state in (("STATE_DIRECTORY", folder.path / "s", folder.path / "s"),
+                               ("XDG_STATE_HOME", folder.path / "x",
+                                folder.path / "x" / "livetally"),
+                               ("HOME", folder.path / "h",
+                                folder.path / "h" / ".local" / "state" / "livetally")):
+        daemon = Daemon(folder, redis, {"daemon.state_dir": ""}, state=state, start=False)
+        kept = {n: os.environ.pop(n, None) for n in ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME")}
+        os.environ[name] = str(value)
+        try:
+            daemon.launch()
+        finally:
+            os.environ.pop(name)
+            os.environ.update({n: v for n, v in kept.items() if v is not None})
+        wait_for(daemon.listening, 15, "the daemon to listen")
+        assert os.stat(state).st_mode & 0o777 == 0o700
+        daemon.stop()
+
+
+def test_a_closed_terminal_stops_it_in_order(folder):
+    daemon = Daemon(folder)
+    daemon.signal(signal.SIGHUP)
+    assert daemon.wait_exit() == 0
+
+
+def test_a_second_signal_ends_it_at_once(folder, redis):
+    daemon = Daemon(folder, redis)
+    redis.freeze()
+    time.sleep(0.1 * PATIENCE)  # so that a checkpoint or lease is under way and can't end
+    daemon.signal(signal.SIGTERM)
+    wait_for(lambda: "stopping" in daemon.log, 5, "the first to be noticed")
+    started = time.monotonic()
+    if daemon.running():
+        daemon.signal(signal.SIGINT)
+    assert daemon.wait_exit() in (0, 1)
+    assert time.monotonic() - started < 2 * PATIENCE
+    redis.thaw()
+
+
+def test_the_watchdog_is_fed_and_figures_are_told(folder, redis):
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(f"{folder.path}/notify")
+    notify.settimeout(10 * PATIENCE)
+    daemon = Daemon(folder, redis, start=False)
+    os.environ.update(NOTIFY_SOCKET=f"{folder.path}/notify", WATCHDOG_USEC="400000")
+    try:
+        daemon.launch()
+    finally:
+        del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
+    said, fed = "", 0
+    while fed < 3 or "READY=1" not in said:
+        message = notify.recv(4096).decode()
+        fed += "WATCHDOG=1" in message
+        said += message
+    assert "STATUS=serving" in said
+    daemon.stop()
+    notify.close()
+
