@@ -5,6 +5,7 @@
 #include "live.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "livetally/buffer.h"
 #include "livetally/json.h"
@@ -22,6 +23,22 @@ struct live {
     bool subscribe;   /* is to be sent */
     bool closing;
 };
+
+bool live_take_arguments(const struct command *command, int argc, char **argv,
+                         struct live_options *options)
+{
+    if (!cli_take_url(command, argc, argv, &optind, &options->url))
+        return false;
+    if (argc - optind > MODEL_TOPICS_MAX) {
+        (void)cli_usage_error(command, "takes at most %d topics", MODEL_TOPICS_MAX);
+        return false;
+    }
+    if (optind < argc) {
+        options->topics = argv + optind;
+        options->topic_count = (uint32_t)(argc - optind);
+    }
+    return true;
+}
 
 static void send_subscribe(struct live *live)
 {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "cli.h"
 #include "livetally/slice.h"
 #include "model.h"
 #include "url.h"
@@ -32,6 +33,10 @@ struct live_options {
     uint32_t interval_ms; /* 0: the server's default */
 };
 
+/* Takes [URL] [TOPIC…] from the command line at optind; what isn't there stays as it is. False:
+ * wrong use, which has been said. */
+bool live_take_arguments(const struct command *command, int argc, char **argv,
+                         struct live_options *options);
 /* NULL when libwebsockets can't work here. */
 struct live *live_new(uv_loop_t *loop, const struct live_options *options,
                       const struct live_ops *ops);

@@ -138,15 +138,8 @@ static int run(const struct command *command, int argc, char **argv)
         }
     }
     struct live_options options = {.token = cli_token(token), .topics = total, .topic_count = 1};
-    if (!cli_take_url(command, argc, argv, &optind, &options.url)) {
+    if (!live_take_arguments(command, argc, argv, &options)) {
         return EXIT_USAGE;
-    }
-    if (argc - optind > MODEL_TOPICS_MAX) {
-        return cli_usage_error(command, "takes at most %d topics", MODEL_TOPICS_MAX);
-    }
-    if (optind < argc) {
-        options.topics = argv + optind;
-        options.topic_count = (uint32_t)(argc - optind);
     }
     return show(&totals, &options);
 }

@@ -51,15 +51,20 @@ static void verify(const struct judging *j, enum catalog_kind kind, struct slice
     (void)batch_catalog_touch(j->batch, j->judge, kind, id);
 }
 
-static bool load_record(const struct judging *j, const struct touch *touch)
+/* The touch of the event's order, its record decoded into batch->record. NULL: rejected. */
+static struct touch *open_record(const struct judging *j)
 {
     struct record *record = &j->batch->record;
-    if (touch->next.data)
-        return record_decode(touch->next, record) == 0;
-    record->has_order = false;
-    record->refund_count = 0;
-    record->host = record->product = record->session = record->platform = (struct slice){NULL, 0};
-    return true;
+    bool known;
+    struct touch *touch = batch_touch(j->batch, j->judge, j->event->order_id, &known);
+    if (!touch->next.data) {
+        record->has_order = false;
+        record->refund_count = 0;
+    } else if (record_decode(touch->next, record) != 0) {
+        reject(j, REJECT_CONFLICT, "order_id", "the ledger holds something unreadable here");
+        return NULL;
+    }
+    return touch;
 }
 
 /* --- bounds ------------------------------------------------------------------------------- */
@@ -236,12 +241,9 @@ static void judge_order(const struct judging *j)
 {
     const struct event *event = j->event;
     struct record *record = &j->batch->record;
-    bool known;
-    struct touch *touch = batch_touch(j->batch, j->judge, event->order_id, &known);
-    if (!load_record(j, touch)) {
-        reject(j, REJECT_CONFLICT, "order_id", "the ledger holds something unreadable here");
+    struct touch *touch = open_record(j);
+    if (!touch)
         return;
-    }
     if (record->has_order) {
         const char *field = order_difference(event, record);
         if (field)
@@ -354,12 +356,9 @@ static void judge_refund(const struct judging *j)
 {
     const struct event *event = j->event;
     struct record *record = &j->batch->record;
-    bool known;
-    struct touch *touch = batch_touch(j->batch, j->judge, event->order_id, &known);
-    if (!load_record(j, touch)) {
-        reject(j, REJECT_CONFLICT, "order_id", "the ledger holds something unreadable here");
+    struct touch *touch = open_record(j);
+    if (!touch)
         return;
-    }
     for (uint32_t i = 0; i < record->refund_count; i++)
         if (slice_equal(record->refunds[i].id, event->refund_id)) {
             judge_known_refund(j, record, &record->refunds[i]);

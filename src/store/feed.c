@@ -7,6 +7,22 @@
 
 #include "resp.h"
 
+void versions_send(struct partition *partition, redis_reply_fn *done, void *context)
+{
+    struct buffer *command = &partition->command;
+    char key[KEY_MAX_BYTES];
+    buffer_reset(command);
+    resp_start(command, 1 + 2 * LANE_COUNT);
+    resp_text(command, "MGET");
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        key_lane(&partition->keys, lane, "ver", key);
+        resp_text(command, key);
+        key_lane(&partition->keys, lane, "ckpt", key);
+        resp_text(command, key);
+    }
+    partition_send(partition, done, context);
+}
+
 void feed_send(struct partition *partition, uint32_t lane, uint64_t from_version, uint32_t count,
                redis_reply_fn *done, void *context)
 {

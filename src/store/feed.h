@@ -6,6 +6,8 @@
 
 #include "partition_private.h"
 
+/* Asks for version and checkpoint version of every lane: 2 * LANE_COUNT answers in one array. */
+void versions_send(struct partition *partition, redis_reply_fn *done, void *context);
 /* XRANGE of a lane's feed from a version on, at most `count` entries. */
 void feed_send(struct partition *partition, uint32_t lane, uint64_t from_version, uint32_t count,
                redis_reply_fn *done, void *context);

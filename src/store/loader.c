@@ -350,16 +350,5 @@ static void versions_read(void *context, const redisReply *reply)
 
 static void begin(struct loader *loader)
 {
-    struct partition *partition = loader->partition;
-    char key[KEY_MAX_BYTES];
-    buffer_reset(&partition->command);
-    resp_start(&partition->command, 1 + 2 * LANE_COUNT);
-    resp_text(&partition->command, "MGET");
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        key_lane(&partition->keys, lane, "ver", key);
-        resp_text(&partition->command, key);
-        key_lane(&partition->keys, lane, "ckpt", key);
-        resp_text(&partition->command, key);
-    }
-    partition_send(partition, versions_read, loader);
+    versions_send(loader->partition, versions_read, loader);
 }

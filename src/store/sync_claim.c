@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "feed.h"
 #include "lua_scripts.h"
 #include "partition_private.h"
 #include "resp.h"
@@ -107,21 +108,6 @@ static void versions_read(void *context, const redisReply *reply)
         sync_load(partition);
 }
 
-static void read_versions(struct partition *partition)
-{
-    char key[KEY_MAX_BYTES];
-    buffer_reset(&partition->command);
-    resp_start(&partition->command, 1 + 2 * LANE_COUNT);
-    resp_text(&partition->command, "MGET");
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        key_lane(&partition->keys, lane, "ver", key);
-        resp_text(&partition->command, key);
-        key_lane(&partition->keys, lane, "ckpt", key);
-        resp_text(&partition->command, key);
-    }
-    partition_send(partition, versions_read, partition);
-}
-
 /* --- claim -------------------------------------------------------------------------------- */
 
 /* Another epoch than we knew, in this process or in the one before it. If it is the one we
@@ -164,7 +150,7 @@ static void take_claim(struct partition *partition, const redisReply *reply)
     fence->generation = generation;
     snprintf(fence->epoch, sizeof fence->epoch, "%.*s", SLICE_ARG(epoch));
     note_new_epoch(partition);
-    read_versions(partition);
+    versions_send(partition, versions_read, partition);
 }
 
 static void claimed(void *context, const redisReply *reply)
