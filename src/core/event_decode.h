@@ -50,9 +50,11 @@ struct event_value {
     int64_t integer;           /* JSON_INT */
 };
 
-/* Of a JSON_STRING. */
+/* Absent when it isn't a JSON_STRING. */
 static inline struct slice event_value_text(const struct event_value *value)
 {
+    if (value->kind != JSON_STRING)
+        return (struct slice){NULL, 0};
     return value->string.escaped ? value->unescaped : value->string.raw;
 }
 
