@@ -11,9 +11,12 @@ from harness import PATIENCE, Daemon, children_of, process_alive, wait_for
 
 def redis_pid(daemon):
     for pid in children_of(daemon.pid):
-        with open(f"/proc/{pid}/comm") as comm:
-            if comm.read().strip() == "redis-server":
-                return pid
+        try:
+            with open(f"/proc/{pid}/comm") as comm:
+                if comm.read().strip() == "redis-server":
+                    return pid
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it ended while we looked
     return None
 
 
