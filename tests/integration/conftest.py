@@ -13,6 +13,10 @@ from harness import BUILD, Daemon, Folder, RedisServer
 _uids = itertools.count(1)
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "plain_build: says nothing about a build with sanitizers")
+
+
 def pytest_sessionstart():
     if not (BUILD / "livetallyd").exists():
         pytest.exit(f"there is no {BUILD}/livetallyd: run make first, or set LIVETALLY_BUILD", 2)
