@@ -64,6 +64,13 @@ def children_of(pid):
         return []
 
 
+def popen(command, **options):
+    """A child that ends with us, whatever becomes of the test."""
+    return subprocess.Popen([str(c) for c in command],
+                            preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+                            **options)
+
+
 class Folder:
     """A short folder under /tmp: a Unix socket's path has 107 bytes at most."""
 
@@ -99,10 +106,8 @@ class Process:
 
     def spawn(self, command, stdout=None):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                [str(c) for c in command], stdin=subprocess.DEVNULL, stdout=stdout or log,
-                stderr=log, cwd=self.folder.path,
-                preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
+            self.process = popen(command, stdin=subprocess.DEVNULL, stdout=stdout or log,
+                                 stderr=log, cwd=self.folder.path)
 
     @property
     def pid(self):

@@ -10,12 +10,12 @@ import pytest
 
 from clients import Tool, get, lines, totals
 from events import order, refund
-from harness import BUILD, PATIENCE, Daemon, free_port, livetally, wait_for
+from harness import BUILD, PATIENCE, Daemon, free_port, livetally, popen, wait_for
 
 
 def start(*args, **options):
-    return subprocess.Popen([str(a) for a in (BUILD / "livetally", *args)], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    return popen((BUILD / "livetally", *args), text=True, stdout=subprocess.PIPE,
+                 stderr=subprocess.PIPE, **options)
 
 
 def test_help_teaches_by_example():
@@ -162,8 +162,8 @@ def test_watch_on_a_terminal_is_readable(shared, uid):
     with Tool(shared) as tool:
         tool.post(order(uid, amount=123456))
     terminal, ours = pty.openpty()
-    watching = subprocess.Popen([str(BUILD / "livetally"), "watch", shared.url, f"host/{uid}"],
-                                stdin=ours, stdout=ours, stderr=ours, close_fds=True)
+    watching = popen((BUILD / "livetally", "watch", shared.url, f"host/{uid}"), stdin=ours,
+                     stdout=ours, stderr=ours)
     os.close(ours)
     seen = b""
     while b"1,234.56" not in seen:

@@ -1,10 +1,11 @@
 """PROTOCOL, "Live: messages": snapshots, updates, intervals, conflation, slow viewers."""
 import socket
 import threading
+import time
 
 from clients import Tool, Viewer, feed_all, lines, metrics, post_events
 from events import order
-from harness import PATIENCE, now_ms, wait_for
+from harness import PATIENCE, Daemon, now_ms, wait_for
 
 
 def test_snapshot_then_updates(shared, viewer, tool, uid):
@@ -146,6 +147,33 @@ def test_the_last_change_reaches_every_viewer(shared, uid):
     for viewer in viewers:
         viewer.wait_until(lambda v: v[f"host/{uid}"]["all"]["orders"] == 2000)
         viewer.close()
+
+
+def test_what_is_acked_shows_within_the_interval_and_100_ms_on_every_daemon(folder, redis):
+    """Half of the times, as this machine may be busy with other things."""
+    daemons = [Daemon(folder, redis), Daemon(folder, redis)]
+    viewers = [Viewer(daemon) for daemon in daemons]
+    for viewer in viewers:
+        viewer.subscribe("total", interval_ms=100)
+    waited = []
+    with Tool(daemons[0]) as tool:
+        for number in range(1, 22):
+            tool.post(order("a", number))
+            acked = time.monotonic()
+            for viewer in viewers:
+                viewer.wait_until(lambda v: v["total"]["all"]["orders"] == number)
+            waited.append(time.monotonic() - acked)
+    assert sorted(waited)[len(waited) // 2] <= 0.2 * PATIENCE, waited
+    for viewer, daemon in zip(viewers, daemons):
+        viewer.close()
+        daemon.stop()
+
+
+def test_a_subscribe_message_too_big_is_closed_with_1009(shared):
+    viewer = Viewer(shared)
+    viewer.send({"type": "subscribe", "topics": ["host/" + "x" * 50] * 5000})
+    assert viewer.wait_closed() == 1009
+    assert viewer.of_type("goodbye")
 
 
 BIG = [f"top/{kind}?{by}{period}n=100" for kind in ("hosts", "counties", "products")

@@ -121,6 +121,16 @@ def test_an_address_in_use_is_told(folder, redis):
     fourth.stop()
 
 
+def test_two_daemons_can_share_a_port(folder, redis):
+    listen = (f"127.0.0.1:{free_port()}",)
+    one = Daemon(folder, redis, {"listen.share": "yes"}, listen)
+    two = Daemon(folder, redis, {"listen.share": "yes"}, listen)
+    assert one.address == two.address
+    one.stop()
+    assert get(two, "/readyz").status == 200
+    two.stop()
+
+
 def test_a_second_daemon_on_the_same_state_folder_is_refused(folder, redis):
     first = Daemon(folder, redis)
     second = Daemon(folder, redis, state=first.state, start=False)
