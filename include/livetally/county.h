@@ -16,6 +16,8 @@
 
 struct county_list;
 
+/* Reads exactly six digits, whatever they mean; false for anything else. */
+bool county_read_digits(struct slice text, uint32_t *ret_code);
 /* True for six digits in a known province that don't end in 00. */
 bool county_form_ok(uint32_t code);
 /* Two digits of GB/T 2260, as 11 … 82. */

@@ -37,7 +37,7 @@ struct live_options {
  * wrong use, which has been said. */
 bool live_take_arguments(const struct command *command, int argc, char **argv,
                          struct live_options *options);
-/* NULL when libwebsockets can't work here. */
+/* NULL when libwebsockets can't work here, which has been said. */
 struct live *live_new(uv_loop_t *loop, const struct live_options *options,
                       const struct live_ops *ops);
 const struct model *live_model(const struct live *live);

@@ -51,7 +51,8 @@ struct outbox_options {
     uint32_t give_up_s; /* without any progress; 0: never */
 };
 
-/* NULL when libwebsockets can't work here. Nothing is asked of room() before the first hello. */
+/* NULL when libwebsockets can't work here, which has been said. Nothing is asked of room() before
+ * the first hello. */
 struct outbox *outbox_new(uv_loop_t *loop, const struct outbox_options *options,
                           const struct outbox_ops *ops);
 bool outbox_room(const struct outbox *outbox);

@@ -185,8 +185,6 @@ static int deliver(struct post *post, const struct outbox_options *options)
     uv_loop_init(&post->loop);
     post->outbox = outbox_new(&post->loop, options, &ops);
     if (!post->outbox) {
-        fprintf(stderr, "livetally: libwebsockets does not work here: is libwebsockets-evlib-uv "
-                        "installed?\n");
         uv_loop_close(&post->loop);
         return EXIT_UNDELIVERED;
     }

@@ -174,8 +174,6 @@ static int post_events(const struct outbox_options *options, const struct sim_op
     uv_loop_init(&self.loop);
     self.outbox = outbox_new(&self.loop, options, &ops);
     if (!self.outbox) {
-        fprintf(stderr, "livetally: libwebsockets does not work here: is libwebsockets-evlib-uv "
-                        "installed?\n");
         uv_loop_close(&self.loop);
         return EXIT_UNDELIVERED;
     }

@@ -98,8 +98,6 @@ static int show(struct totals *totals, const struct live_options *options)
     uv_loop_init(&totals->loop);
     totals->live = live_new(&totals->loop, options, &ops);
     if (!totals->live) {
-        fprintf(stderr, "livetally: libwebsockets does not work here: is libwebsockets-evlib-uv "
-                        "installed?\n");
         uv_loop_close(&totals->loop);
         return EXIT_UNDELIVERED;
     }

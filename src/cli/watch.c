@@ -200,8 +200,6 @@ static int follow(struct watch *watch, const struct live_options *options)
     uv_loop_init(&watch->loop);
     watch->live = live_new(&watch->loop, options, &ops);
     if (!watch->live) {
-        fprintf(stderr, "livetally: libwebsockets does not work here: is libwebsockets-evlib-uv "
-                        "installed?\n");
         uv_loop_close(&watch->loop);
         return EXIT_UNDELIVERED;
     }

@@ -264,6 +264,8 @@ struct ws *ws_new(uv_loop_t *loop, const struct ws_options *options, const struc
     lws_set_log_level(0, NULL);
     ws->context = lws_create_context(&info);
     if (!ws->context) {
+        fprintf(stderr, "livetally: libwebsockets does not work here: is libwebsockets-evlib-uv "
+                        "installed?\n");
         free(ws);
         return NULL;
     }

@@ -35,7 +35,8 @@ struct ws_options {
     const char *token;       /* for Authorization: Bearer, or NULL */
 };
 
-/* NULL when libwebsockets can't work here (e.g. its libuv part is not installed). */
+/* NULL when libwebsockets can't work here (e.g. its libuv part is not installed), which has been
+ * said. */
 struct ws *ws_new(uv_loop_t *loop, const struct ws_options *options, const struct ws_ops *ops);
 /* Starts the first attempt. */
 void ws_start(struct ws *ws);

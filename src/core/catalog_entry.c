@@ -191,16 +191,8 @@ static struct slice plain_text(struct json_string string, struct buffer *scratch
 
 static uint32_t county_code(struct slice text)
 {
-    uint32_t code = 0;
-
-    if (text.size != 6)
-        return 0;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return 0;
-        code = code * 10 + (uint32_t)(text.data[i] - '0');
-    }
-    return county_form_ok(code) ? code : 0;
+    uint32_t code;
+    return county_read_digits(text, &code) && county_form_ok(code) ? code : 0;
 }
 
 static bool read_text_field(const struct field *field, struct slice text,

@@ -71,18 +71,25 @@ static int list_add(struct county_list *list, uint32_t code, uint32_t counts_und
     return 0;
 }
 
-/* Six digits as a number; 0 when it is anything else. */
-static uint32_t read_code(struct slice text)
+bool county_read_digits(struct slice text, uint32_t *ret_code)
 {
     uint32_t code = 0;
     if (text.size != 6)
-        return 0;
+        return false;
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] < '0' || text.data[i] > '9')
-            return 0;
+            return false;
         code = code * 10 + (uint32_t)(text.data[i] - '0');
     }
-    return code;
+    *ret_code = code;
+    return true;
+}
+
+/* 0 when it is anything else than six digits. */
+static uint32_t read_code(struct slice text)
+{
+    uint32_t code = 0;
+    return county_read_digits(text, &code) ? code : 0;
 }
 
 static int bad_cell(struct error *error, const char *what, size_t line, const char *expected,

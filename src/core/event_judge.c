@@ -178,13 +178,8 @@ static bool check_county(const struct judging *j, uint32_t *ret_county)
 {
     const struct event_value *value = &j->fields->values[FIELD_COUNTY];
     struct slice text = event_value_text(value);
-    uint32_t code = 0;
-    bool digits = value->kind == JSON_STRING && text.size == 6;
-    for (size_t i = 0; digits && i < 6; i++) {
-        digits = text.data[i] >= '0' && text.data[i] <= '9';
-        code = code * 10 + (uint32_t)(text.data[i] - '0');
-    }
-    if (!digits)
+    uint32_t code;
+    if (!county_read_digits(text, &code))
         return reject_value(j, REJECT_BAD_COUNTY, FIELD_COUNTY,
                             value->kind == JSON_INT ? "a 6-digit county code in quotes"
                                                     : "a 6-digit county code");

@@ -134,16 +134,8 @@ static bool read_minute(struct slice field, uint32_t *ret_cell)
 
 static bool read_county(struct slice field, uint32_t *ret_cell)
 {
-    uint32_t code = 0;
-
-    if (field.size != COUNTY_DIGITS)
-        return false;
-    for (size_t i = 0; i < COUNTY_DIGITS; i++) {
-        if (field.data[i] < '0' || field.data[i] > '9')
-            return false;
-        code = code * 10 + (uint32_t)(field.data[i] - '0');
-    }
-    if (!county_form_ok(code))
+    uint32_t code;
+    if (!county_read_digits(field, &code) || !county_form_ok(code))
         return false;
     *ret_cell = code;
     return true;
