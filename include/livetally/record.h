@@ -56,7 +56,10 @@ struct record {
 /* Writes to `out`, which has RECORD_MAX_BYTES of room (or what record_bound() says). */
 size_t record_encode(const struct record *record, char *out);
 size_t record_bound(const struct record *record);
-/* Slices point into bytes. ERROR_CORRUPT for anything record_encode() would not have written. */
+/*
+ * Slices point into bytes. ERROR_CORRUPT for anything record_encode() would not have written of
+ * events as they are checked: a record has one spelling, and whatever it says can be counted.
+ */
 int record_decode(struct slice bytes, struct record *ret_record);
 
 #endif

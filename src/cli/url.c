@@ -73,10 +73,18 @@ static int parse_authority(struct slice text, struct url *url, struct error *err
     return 0;
 }
 
+static size_t without_slashes(const char *path, size_t size)
+{
+    while (size > 0 && path[size - 1] == '/') {
+        size--;
+    }
+    return size;
+}
+
 static int parse_base(const char *path, struct url *url, struct error *error)
 {
     static const char *const own[] = {"/v1/ingest", "/v1/live", "/v1/events", "/v1/totals"};
-    size_t size = strcspn(path, "?#");
+    size_t size = without_slashes(path, strcspn(path, "?#"));
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
         size_t suffix = strlen(own[i]);
         if (size >= suffix && memcmp(path + size - suffix, own[i], suffix) == 0) {
@@ -84,9 +92,7 @@ static int parse_base(const char *path, struct url *url, struct error *error)
             break;
         }
     }
-    while (size > 0 && path[size - 1] == '/') {
-        size--;
-    }
+    size = without_slashes(path, size);
     if (size >= sizeof(url->base)) {
         return error_set(error, ERROR_INVALID, "the URL's path is too long");
     }

@@ -4,6 +4,12 @@
  */
 #include "csv.h"
 
+/* On the CR of a CRLF, or on one that is the last byte. Any other belongs to its cell. */
+static bool on_line_end(const struct csv *csv)
+{
+    return *csv->at == '\r' && (csv->at + 1 == csv->end || csv->at[1] == '\n');
+}
+
 /* Reads one cell up to its separator; *ret_last tells whether the row ends with it. */
 static int read_cell(struct csv *csv, bool keep, bool *ret_last, struct error *error)
 {
@@ -24,7 +30,7 @@ static int read_cell(struct csv *csv, bool keep, bool *ret_last, struct error *e
         }
     }
     while (csv->at < csv->end && *csv->at != ',' && *csv->at != '\n') {
-        bool line_end = *csv->at == '\r' && (csv->at + 1 == csv->end || csv->at[1] == '\n');
+        bool line_end = on_line_end(csv);
         if (!line_end && (quoted || *csv->at == '"'))
             return error_set(error, ERROR_SYNTAX, "%s, line %zu: a quote in the middle of a cell",
                              csv->what, csv->line);
@@ -47,7 +53,7 @@ static bool next_row(struct csv *csv)
     while (csv->at < csv->end) {
         if (*csv->at == '\n')
             csv->next_line++;
-        else if (*csv->at != '\r')
+        else if (!on_line_end(csv))
             break;
         csv->at++;
     }

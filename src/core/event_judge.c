@@ -149,15 +149,20 @@ bool id_ok(struct slice id)
     return ok;
 }
 
-/* The event's own id as far as it can be told, for the tool to find it again. */
+/*
+ * The event's own id as far as it can be told, for the tool to find it again. Of one that holds a
+ * NUL only the part before it could be told, which may be the id of another event: then none is.
+ */
 static struct slice own_id(const struct judging *j)
 {
     static const enum event_field guesses[] = {FIELD_REFUND_ID, FIELD_ORDER_ID};
     size_t count = j->type ? 1 : sizeof guesses / sizeof *guesses;
     for (size_t i = 0; i < count; i++) {
         enum event_field field = j->type ? j->type->own_id : guesses[i];
-        if (event_fields_have(j->fields, field) && j->fields->values[field].kind == JSON_STRING)
-            return event_value_text(&j->fields->values[field]);
+        if (!event_fields_have(j->fields, field) || j->fields->values[field].kind != JSON_STRING)
+            continue;
+        struct slice id = event_value_text(&j->fields->values[field]);
+        return memchr(id.data, '\0', id.size) ? (struct slice){NULL, 0} : id;
     }
     return (struct slice){NULL, 0};
 }

@@ -167,12 +167,9 @@ static size_t bytes_left(const struct feed_input *in)
 
 static bool read_varint(struct feed_input *in, uint64_t max, uint64_t *ret_value)
 {
-    const char *start = in->at;
     uint64_t value;
 
     if (!varint_get(&in->at, in->end, &value) || value > max)
-        return false;
-    if (in->at - start > 1 && in->at[-1] == 0)
         return false;
     *ret_value = value;
     return true;

@@ -33,17 +33,18 @@ static bool text_get(const char **at, const char *end, struct slice *ret_text)
     if (*at == end)
         return false;
     size_t size = (unsigned char)*(*at)++;
-    if (size == 0 || size > ID_MAX_BYTES || size > (size_t)(end - *at))
+    if (size > (size_t)(end - *at) || !id_ok((struct slice){*at, size}))
         return false;
     *ret_text = (struct slice){*at, size};
     *at += size;
     return true;
 }
 
-static bool amount_get(const char **at, const char *end, int64_t max, int64_t *ret_value)
+static bool number_get(const char **at, const char *end, int64_t min, int64_t max,
+                       int64_t *ret_value)
 {
     uint64_t value;
-    if (!varint_get(at, end, &value) || value > (uint64_t)max)
+    if (!varint_get(at, end, &value) || value < (uint64_t)min || value > (uint64_t)max)
         return false;
     *ret_value = (int64_t)value;
     return true;
@@ -99,9 +100,9 @@ static bool order_get(const char **at, const char *end, unsigned tag, struct rec
         !varint_get(at, end, &county) || county > 999999 || !county_form_ok((uint32_t)county))
         return false;
     record->county = (uint32_t)county;
-    return amount_get(at, end, ORDER_QUANTITY_MAX, &record->quantity) &&
-           amount_get(at, end, ORDER_AMOUNT_MAX, &record->amount) &&
-           amount_get(at, end, TIME_MAX_MS, &record->time_ms);
+    return number_get(at, end, 1, ORDER_QUANTITY_MAX, &record->quantity) &&
+           number_get(at, end, 0, ORDER_AMOUNT_MAX, &record->amount) &&
+           number_get(at, end, 0, TIME_MAX_MS, &record->time_ms);
 }
 
 static bool refund_get(const char **at, const char *end, struct record_refund *refund)
@@ -114,9 +115,9 @@ static bool refund_get(const char **at, const char *end, struct record_refund *r
         (state & REFUND_HAS_HOST && !text_get(at, end, &refund->host)))
         return false;
     refund->state = (enum refund_state)(state & ~(unsigned)REFUND_HAS_HOST);
-    return amount_get(at, end, ORDER_AMOUNT_MAX, &refund->amount) &&
-           amount_get(at, end, ORDER_QUANTITY_MAX, &refund->quantity) &&
-           amount_get(at, end, TIME_MAX_MS, &refund->time_ms);
+    return number_get(at, end, 1, ORDER_AMOUNT_MAX, &refund->amount) &&
+           number_get(at, end, 0, ORDER_QUANTITY_MAX, &refund->quantity) &&
+           number_get(at, end, 0, TIME_MAX_MS, &refund->time_ms);
 }
 
 int record_decode(struct slice bytes, struct record *ret_record)

@@ -1,6 +1,7 @@
 /*
  * Variable-length integers: seven bits a byte, least significant first, the top bit set on all but
- * the last. Reading refuses what runs out of its bytes or beyond 64 bits.
+ * the last. A number has one spelling, the shortest: reading refuses any other, and what runs out
+ * of its bytes or beyond 64 bits.
  */
 #ifndef LIVETALLY_CORE_VARINT_H
 #define LIVETALLY_CORE_VARINT_H
@@ -25,7 +26,7 @@ static inline bool varint_get(const char **at, const char *end, uint64_t *ret_va
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
         uint64_t byte = (unsigned char)*(*at)++;
-        if (shift == 63 && byte > 1)
+        if ((shift == 63 && byte > 1) || (shift > 0 && byte == 0))
             return false;
         value |= (byte & 0x7f) << shift;
         if (byte < 0x80) {

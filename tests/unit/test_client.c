@@ -48,6 +48,7 @@ static void test_urls(void **state)
     assert_url("ws://host:1/v1/ingest", "ws://host:1");
     assert_url("ws://host:1/shop/v1/live?x=1", "ws://host:1/shop");
     assert_url("http://host:1/shop//", "ws://host:1/shop");
+    assert_url("http://host:1/shop/v1/totals/", "ws://host:1/shop");
     assert_url("unix:/run/lt.sock", "unix:/run/lt.sock");
     assert_bad_url("host", "URL");
     assert_bad_url("", "URL");

@@ -89,6 +89,8 @@ static void test_refused(void **state)
         {"code,code\n", NULL, ERROR_SYNTAX, "county list: column \"code\" stands twice"},
         {"code\n422828\n42282\n", NULL, ERROR_INVALID,
          "county list, line 3: expected a 6-digit county code, found \"42282\""},
+        {"code\n422828\n\r422825\n", NULL, ERROR_INVALID,
+         "county list, line 3: expected a 6-digit county code, found \"\r422825\""},
         {"code\n422800\n", NULL, ERROR_INVALID,
          "county list, line 2: expected a 6-digit county code, found \"422800\""},
         {"code\n 422828\n", NULL, ERROR_INVALID,

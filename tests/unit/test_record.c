@@ -113,7 +113,8 @@ static void test_mutations_are_refused_or_canonical(void **state)
         }
         if (record_decode((struct slice){bytes, size}, &back) != 0)
             continue;
-        assert_true(record_encode(&back, again) <= size);
+        assert_int_equal(record_encode(&back, again), size);
+        assert_memory_equal(again, bytes, size);
     }
 }
 
@@ -128,6 +129,42 @@ static void test_truncated_is_corrupt(void **state)
     size_t size = record_encode(&record, bytes);
     for (size_t cut = 0; cut < size; cut++)
         assert_int_equal(ERROR_CORRUPT, record_decode((struct slice){bytes, cut}, &back));
+}
+
+/* What an order and its refunds say goes on into the feed, where others have to accept it. */
+static void test_what_no_event_says_is_corrupt(void **state)
+{
+    (void)state;
+    static char bytes[RECORD_MAX_BYTES];
+    const struct record good = {.has_order = true,
+                                .county = 422828,
+                                .host = SLICE("h"),
+                                .product = SLICE("p"),
+                                .quantity = 1,
+                                .refund_count = 1,
+                                .refunds = {{.id = SLICE("r"), .amount = 1}}};
+    struct record bad[4] = {good, good, good, good}, back;
+    bad[0].quantity = 0;
+    bad[1].refunds[0].amount = 0;
+    bad[2].host = SLICE("h h");
+    bad[3].refunds[0].id = SLICE("\n");
+    size_t size = record_encode(&good, bytes);
+    assert_int_equal(0, record_decode((struct slice){bytes, size}, &back));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        size = record_encode(&bad[i], bytes);
+        assert_int_equal(ERROR_CORRUPT, record_decode((struct slice){bytes, size}, &back));
+    }
+}
+
+/* A commit compares records byte for byte: a number in more bytes than it needs is another. */
+static void test_long_numbers_are_corrupt(void **state)
+{
+    (void)state;
+    static const char stub[] = "\x18\1\1\1r\5\0\5", longer[] = "\x18\1\1\1r\x85\0\0\5";
+    struct record back;
+    assert_int_equal(0, record_decode((struct slice){stub, sizeof stub - 1}, &back));
+    assert_int_equal(ERROR_CORRUPT,
+                     record_decode((struct slice){longer, sizeof longer - 1}, &back));
 }
 
 static void test_usual_order_is_small(void **state)
@@ -152,6 +189,8 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_mutations_are_refused_or_canonical),
         cmocka_unit_test(test_truncated_is_corrupt),
+        cmocka_unit_test(test_what_no_event_says_is_corrupt),
+        cmocka_unit_test(test_long_numbers_are_corrupt),
         cmocka_unit_test(test_usual_order_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
