@@ -47,7 +47,8 @@ struct catalog_entry {
     int64_t starts_at_ms;
     int64_t ends_at_ms;
     int64_t goal;
-    int64_t time_ms; /* of the newest upsert */
+    int64_t revision; /* of its changes, from 1; 0: written before they were numbered */
+    int64_t time_ms;  /* of the newest upsert */
 };
 
 /* No entry's JSON is longer: three texts of NAME_MAX_BYTES escaped, two ids, four numbers. */

@@ -163,6 +163,7 @@ enum catalog_outcome catalog_merge(const struct catalog_entry *current, const st
     }
     buffer_append_byte(json, '{');
     json_field_int(json, "time", event->time_ms);
+    json_field_int(json, "revision", current ? current->revision + 1 : 1);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         struct value value = event_value(&fields[i], event);
         if (fields[i].kind != kind)
@@ -238,6 +239,14 @@ static bool read_time(struct json_reader *reader, struct catalog_entry *entry)
     return true;
 }
 
+static bool read_revision(struct json_reader *reader, struct catalog_entry *entry)
+{
+    if (json_reader_next(reader) != JSON_INT || reader->integer < 0 || reader->integer >= TOTAL_MAX)
+        return false;
+    entry->revision = reader->integer;
+    return true;
+}
+
 static const struct field *field_named(enum catalog_kind kind, struct json_string key)
 {
     for (size_t i = 0; i < FIELD_COUNT; i++)
@@ -264,6 +273,8 @@ int catalog_entry_read(enum catalog_kind kind, struct slice id, struct slice jso
             ok = read_field(&reader, field, scratch, &entry);
         else if (json_string_equals(key, SLICE("time")))
             ok = read_time(&reader, &entry);
+        else if (json_string_equals(key, SLICE("revision")))
+            ok = read_revision(&reader, &entry);
         else
             ok = json_reader_skip(&reader);
     }

@@ -371,9 +371,10 @@ static void judge_refund(const struct judging *j)
     if (!settle_refund(j, record, &refund))
         return;
     record->refunds[record->refund_count++] = refund;
+    /* An order's record stays where it was born: it is kept as long as the order may be retried.
+     * Refunds that wait are kept as long as the youngest of them. */
     batch_touch_write(j->batch, touch,
-                      touch->next_place == PLACE_NOWHERE ? PLACE_CURRENT
-                                                         : (enum record_place)touch->next_place);
+                      record->has_order ? (enum record_place)touch->next_place : PLACE_CURRENT);
     if (refund.state == REFUND_PARKED)
         j->post->parked++;
     else

@@ -72,13 +72,13 @@ static void the_newest_time_wins(void **state)
 
     assert_int_equal(upsert(catalog, &first, &field), CATALOG_CHANGED);
     assert_slice(catalog_json(catalog, CATALOG_HOST, SLICE("mei")),
-                 "{\"time\":1000,\"name\":\"Mei\"}");
+                 "{\"time\":1000,\"revision\":1,\"name\":\"Mei\"}");
     assert_int_equal(upsert(catalog, &first, &field), CATALOG_UNCHANGED);
     assert_int_equal(upsert(catalog, &older, &field), CATALOG_UNCHANGED);
     assert_int_equal(upsert(catalog, &same_time, &field), CATALOG_CHANGED);
     assert_int_equal(upsert(catalog, &newer, &field), CATALOG_CHANGED);
     assert_slice(catalog_json(catalog, CATALOG_HOST, SLICE("mei")),
-                 "{\"time\":2000,\"name\":\"Mei Mei\"}");
+                 "{\"time\":2000,\"revision\":3,\"name\":\"Mei Mei\"}");
     assert_int_equal(upsert(catalog, &same_time, &field), CATALOG_UNCHANGED);
     assert_int_equal(catalog_count(catalog, CATALOG_HOST), 1);
     assert_null(field);
@@ -146,10 +146,10 @@ static void fields_left_out_keep_their_value(void **state)
     assert_int_equal(entry->ends_at_ms, 9000);
     assert_int_equal(entry->goal, 0);
     assert_int_equal(entry->time_ms, 2000);
-    assert_slice(
-        catalog_json(catalog, CATALOG_SESSION, SLICE("room-9")),
-        "{\"time\":2000,\"host_id\":\"mei\",\"title\":\"Double 11\",\"platform\":\"douyin\","
-        "\"starts_at\":0,\"ends_at\":9000,\"goal\":0}");
+    assert_slice(catalog_json(catalog, CATALOG_SESSION, SLICE("room-9")),
+                 "{\"time\":2000,\"revision\":2,\"host_id\":\"mei\",\"title\":\"Double "
+                 "11\",\"platform\":\"douyin\","
+                 "\"starts_at\":0,\"ends_at\":9000,\"goal\":0}");
     catalog_free(catalog);
 }
 
@@ -177,7 +177,7 @@ static void what_is_fixed_stays_fixed(void **state)
     }
     assert_int_equal(upsert(catalog, &product, &field), CATALOG_CHANGED);
     assert_slice(catalog_json(catalog, CATALOG_PRODUCT, SLICE("tea")),
-                 "{\"time\":1000,\"county\":\"422828\",\"unit\":\"box\"}");
+                 "{\"time\":1000,\"revision\":1,\"county\":\"422828\",\"unit\":\"box\"}");
     product.county = 110101;
     product.time_ms = 500;
     assert_int_equal(upsert(catalog, &product, &field), CATALOG_CONFLICT);
@@ -277,6 +277,7 @@ static void what_is_no_entry_is_refused(void **state)
         int expected;
     } cases[] = {
         {CATALOG_HOST, "{\"time\":1}", 0},
+        {CATALOG_HOST, "{\"time\":1,\"revision\":7}", 0},
         {CATALOG_HOST, "{\"time\":1,\"later\":{\"a\":[1.5]}}", 0}, /* of a newer version */
         {CATALOG_HOST, "{\"na\\u006de\":\"a\\tb\",\"time\":1}", ERROR_CORRUPT}, /* a control */
         {CATALOG_HOST, "", ERROR_CORRUPT},
@@ -286,6 +287,9 @@ static void what_is_no_entry_is_refused(void **state)
         {CATALOG_HOST, "{\"time\":1", ERROR_CORRUPT},
         {CATALOG_HOST, "{\"time\":-1}", ERROR_CORRUPT},
         {CATALOG_HOST, "{\"time\":1.0}", ERROR_CORRUPT},
+        {CATALOG_HOST, "{\"time\":1,\"revision\":-1}", ERROR_CORRUPT},
+        {CATALOG_HOST, "{\"time\":1,\"revision\":9007199254740991}", ERROR_CORRUPT},
+        {CATALOG_HOST, "{\"time\":1,\"revision\":\"7\"}", ERROR_CORRUPT},
         {CATALOG_HOST, "{\"time\":\"1\"}", ERROR_CORRUPT},
         {CATALOG_HOST, "{\"time\":253402300800000}", ERROR_CORRUPT},
         {CATALOG_HOST, "{\"time\":1,\"time\":2}", ERROR_CORRUPT},
