@@ -96,7 +96,8 @@ struct message {
 
 void message_init(struct message *message);
 void message_done(struct message *message);
-void message_reset(struct message *message); /* keeps the memory for the next one */
+void message_reset(struct message *message);           /* keeps the memory for the next one */
+void message_keep_rejections(struct message *message); /* and gives all other memory back */
 /* Adds a rejection, in order of arrival; the caller fills what is returned. */
 struct rejection *message_reject(struct message *message, uint32_t index);
 

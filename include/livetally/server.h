@@ -29,6 +29,7 @@ struct server_options {
     uint32_t batch_events;    /* 1000 */
     uint32_t window_events;   /* unacked events of a connection before it is not read from: 8192 */
     uint32_t window_bytes;    /* the same in bytes of messages held: 4 MiB */
+    uint64_t waiting_bytes;   /* memory of all that waits for Redis: 256 MiB */
     uint32_t max_connections; /* over all kinds; more are refused */
     uint32_t ping_idle_ms;    /* 30 s */
     uint32_t ping_wait_ms;    /* 10 s */

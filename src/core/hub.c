@@ -11,6 +11,7 @@
 
 #define IDLE_MS  1000 /* longest time between two ticks */
 #define RETRY_MS 1000 /* between looks at topics that aren't ready */
+#define NAMES_MS 50   /* between looks for ids that sell for the first time */
 
 const uint32_t hub_intervals_ms[INTERVAL_COUNT] = {100, 250, 500, 1000, 2000, 5000};
 
@@ -124,6 +125,30 @@ static void prepare_topics(struct hub *hub)
     }
 }
 
+/*
+ * What sells for the first time needs groups that nobody had. They are loaded now, as in the round
+ * they are missed, and what they show would come an interval late. But looking at all topics costs
+ * something, and while many ids are new the lookups wait for each other.
+ */
+static void prepare_first_sales(struct hub *hub)
+{
+    struct live *live = &hub->live;
+    struct live_topic *topic, *next;
+
+    hub->names_ms = live->monotonic_ms + NAMES_MS;
+    hub->names_seen = names_count(live->view->names);
+    HASH_ITER(hh, live->topics, topic, next)
+    {
+        if (topic->topic.id_size > 0 && topic->number == 0)
+            live_topic_prepare(live, topic, false);
+    }
+}
+
+static bool first_sales_wait(const struct hub *hub)
+{
+    return hub->names_seen != names_count(hub->live.view->names) && hub->live.topics;
+}
+
 static struct observed look(const struct hub *hub, int64_t wall_ms)
 {
     const struct view *view = hub->live.view;
@@ -174,14 +199,16 @@ void hub_observe(struct hub *hub)
     struct observed seen = look(hub, wall_ms);
     uint64_t plan = live->plan;
     bool groups = hub->groups_changed;
+    bool first_sales;
     bool changed;
 
     live->monotonic_ms = clock_monotonic_ms(&hub->clock);
+    first_sales = first_sales_wait(hub) && live->monotonic_ms >= hub->names_ms;
     if (live->unready > 0 && live->monotonic_ms >= hub->retry_ms) {
         hub->retry_ms = live->monotonic_ms + RETRY_MS;
         groups = true;
     }
-    changed = compare_view(hub, &seen) || groups || live->now.seq == 0 ||
+    changed = compare_view(hub, &seen) || groups || first_sales || live->now.seq == 0 ||
               version != live->now.version || minute != live->now.minute;
     if (!changed)
         return;
@@ -190,6 +217,8 @@ void hub_observe(struct hub *hub)
     live->now = (struct live_point){live->now.seq + 1, version, minute};
     if (groups || live->plan != plan)
         prepare_topics(hub);
+    if (first_sales)
+        prepare_first_sales(hub);
 }
 
 static struct frame *encode_heartbeat(struct hub *hub)
@@ -250,6 +279,8 @@ static int64_t next_tick_ms(const struct hub *hub)
         due_ms = earlier(due_ms, hub->waiting_due_ms);
     if (hub->live.unready > 0)
         due_ms = earlier(due_ms, hub->retry_ms);
+    if (first_sales_wait(hub))
+        due_ms = earlier(due_ms, hub->names_ms);
     if (viewer)
         due_ms = earlier(due_ms, viewer->sent_ms + HEARTBEAT_MS);
     wait_ms = due_ms - hub->live.monotonic_ms;

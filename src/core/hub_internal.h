@@ -188,6 +188,8 @@ struct hub {
     uint64_t epochs;        /* counts epochs */
     int64_t epoch_ms;       /* monotonic, when the present one was first seen */
     int64_t retry_ms;       /* monotonic, when topics that aren't ready are looked at again */
+    int64_t names_ms;       /* monotonic, when ids that never sold may be looked up again */
+    uint32_t names_seen;    /* how many names there were when they were */
     struct audience *audiences;
     struct interval_class classes[INTERVAL_COUNT];
     struct link viewers;

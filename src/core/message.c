@@ -9,7 +9,7 @@
 #include "event_decode.h"
 #include "livetally/mem.h"
 
-#define FIRST_EVENTS 16U
+#define FIRST_EVENTS 1U /* most messages of some tools have one, and thousands may wait */
 
 void message_init(struct message *message)
 {
@@ -37,6 +37,21 @@ void message_reset(struct message *message)
 {
     buffer_reset(&message->text);
     message_forget(message);
+}
+
+void message_keep_rejections(struct message *message)
+{
+    struct rejection *rejections = message->rejections;
+    uint32_t count = message->rejection_count;
+
+    message->rejections = NULL;
+    message_done(message);
+    if (count == 0) {
+        free(rejections);
+        return;
+    }
+    message->rejections = mem_resize(rejections, count, sizeof *rejections);
+    message->rejection_count = message->rejection_capacity = count;
 }
 
 /* Room for one more in an array of `count` of `capacity` elements. */

@@ -171,6 +171,8 @@ enum http_problem http_check_events(struct connection *connection)
         return PROBLEM_CONNECTIONS;
     if (connection->server->draining)
         return PROBLEM_DRAINING;
+    if (connection->server->pressed)
+        return PROBLEM_UNAVAILABLE;
     if (!origin_ok(connection->wsi))
         return PROBLEM_ORIGIN;
     if (!content_type_ok(connection->wsi))
@@ -183,6 +185,7 @@ static void on_done(struct post *post)
     struct parcel *parcel = (struct parcel *)post;
     struct connection *connection = post->origin;
 
+    parcel_settled(parcel);
     parcel->done = true;
     if (connection)
         http_make_ready(connection->u.request);

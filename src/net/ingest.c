@@ -7,7 +7,8 @@
  * window, when its ack is written, so a tool that doesn't read its acks is not read from either.
  *
  * Bounds: window_events and window_bytes (each exceeded by at most one message), then reading stops
- * until half of it is acked; one message under way of at most message_bytes.
+ * until half of it is acked; one message under way of at most message_bytes. While a tool doesn't
+ * read, no more is kept of what is done than its ack will say.
  */
 #include "livetally/json.h"
 #include "livetally/mem.h"
@@ -141,6 +142,7 @@ static void on_done(struct post *post)
     struct parcel *parcel = (struct parcel *)post;
     struct connection *connection = post->origin;
 
+    parcel_settled(parcel);
     if (!connection) {
         parcel_free(parcel);
     } else if (post->number == 0) { /* not durable: nothing to say about it */
@@ -148,6 +150,8 @@ static void on_done(struct post *post)
         parcel_free(parcel);
     } else {
         parcel->done = true;
+        if (!connection_writable(connection))
+            message_keep_rejections(&post->message);
         mark_dirty(connection->u.ingest);
     }
 }
@@ -160,7 +164,8 @@ static void regulate(struct connection *connection)
 
     if (connection->phase != PHASE_OPEN)
         return;
-    if (connection->server->draining || ingest->window_events >= options->window_events ||
+    if (connection->server->draining || connection->server->pressed ||
+        ingest->window_events >= options->window_events ||
         ingest->window_bytes >= options->window_bytes)
         connection_pause(connection, true);
     else if (ingest->window_events <= options->window_events / 2 &&

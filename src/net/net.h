@@ -82,6 +82,7 @@ struct parcel {
     struct parcel *prev, *next; /* of the same connection, in order */
     uint64_t bytes;             /* of text, as counted in the window */
     uint32_t events;            /* the same in events, at least 1 */
+    uint64_t waiting_bytes;     /* of memory, while it waits for Redis */
     bool done;
 };
 
@@ -154,6 +155,8 @@ struct server {
     struct ingest *dirty;          /* connections with acks to send before the loop sleeps */
     struct parcel *parcels;        /* free ones */
     uint64_t parcel_bytes;         /* memory those hold */
+    uint64_t waiting_bytes;        /* of parcels that wait for Redis, also of connections gone */
+    bool pressed;                  /* no ingest connection is read from because of them */
 
     struct buffer scratch; /* the message being written; LWS_PRE bytes of headroom */
     uint64_t random;
@@ -250,6 +253,7 @@ bool parcel_is_utf8(const struct parcel *parcel);
 /* True when the message is one event object of this type. */
 bool parcel_is_auth(const struct parcel *parcel);
 void parcel_submit(struct parcel *parcel, uint64_t number, post_done_fn *done, void *origin);
+void parcel_settled(struct parcel *parcel); /* it waits no longer */
 
 /* live.c */
 void live_open(struct connection *connection);

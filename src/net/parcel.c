@@ -119,6 +119,20 @@ bool parcel_is_auth(const struct parcel *parcel)
     return auth && json_reader_end(&reader);
 }
 
+void parcel_settled(struct parcel *parcel)
+{
+    struct server *server = parcel->server;
+
+    server->waiting_bytes -= parcel->waiting_bytes;
+    parcel->waiting_bytes = 0;
+    if (!server->pressed || server->waiting_bytes > server->options.waiting_bytes / 2)
+        return;
+    server->pressed = false;
+    for (struct connection *at = server->connections; at; at = at->next)
+        if (at->kind == KIND_INGEST && at->phase == PHASE_OPEN)
+            ingest_tell_store(at); /* its turn to be flushed, and with it to be read from again */
+}
+
 void parcel_submit(struct parcel *parcel, uint64_t number, post_done_fn *done, void *origin)
 {
     struct server *server = parcel->server;
@@ -133,6 +147,10 @@ void parcel_submit(struct parcel *parcel, uint64_t number, post_done_fn *done, v
     post->form_rejections = post->message.rejection_count;
     post->done = done;
     post->origin = origin;
+    parcel->waiting_bytes = memory_of(parcel);
+    server->waiting_bytes += parcel->waiting_bytes;
+    if (server->waiting_bytes >= server->options.waiting_bytes)
+        server->pressed = true;
     server->stats->messages++;
     server->stats->message_bytes += post->message.text.size;
     server->ops.submit(server->ops.context, post);
