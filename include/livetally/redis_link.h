@@ -46,7 +46,7 @@ struct redis_link_ops {
     void (*up)(void *context);
     /*
      * Comes after every failure, also of an attempt that was never up. All pending commands have
-     * been answered with NULL by then. Logged here already, once per change of reason.
+     * been answered with NULL by then. Nothing is logged here: the owner knows what it said.
      */
     void (*down)(void *context, const char *reason);
     void *context;
@@ -74,6 +74,7 @@ bool redis_link_send(struct redis_link *link, struct slice resp, redis_reply_fn 
 /* Convenience for rare commands: formats as redisCommand() does. */
 bool redis_link_command(struct redis_link *link, redis_reply_fn *done, void *context,
                         const char *format, ...);
+const char *redis_link_where(const struct redis_link *link); /* the target, for messages */
 bool redis_link_is_up(const struct redis_link *link);
 /*
  * Breaks the connection and starts over, e.g. because its state is in doubt. From now on sending

@@ -42,12 +42,14 @@
     NUMBER(redis, reply_timeout_ms, 5000, 50, 60000,                                               \
            "A reply that takes longer breaks the connection, which is then made anew.")            \
     NUMBER(redis, backoff_min_ms, 50, 1, 60000, "First wait before connecting again; doubles.")    \
-    NUMBER(redis, backoff_max_ms, 2000, 1, 600000, "Longest wait before connecting again.")        \
+    NUMBER(redis, backoff_max_ms, 1000, 1, 600000, "Longest wait before connecting again.")        \
     NUMBER(redis, lease_ms, 15000, 500, 600000,                                                    \
            "How long a daemon that fell silent keeps its seat in the data set.")                   \
     NUMBER(redis, poll_ms, 20, 1, 10000, "How often the changes of other daemons are read.")       \
     NUMBER(redis, checkpoint_ms, 1000, 10, 60000,                                                  \
            "How often changed totals are written to hashes.")                                      \
+    NUMBER(redis, feed_keep_ms, 60000, 1000, 120000,                                               \
+           "A daemon that slept longer than this reads everything anew.")                          \
     TEXT(daemon, state_dir, "", check_path,                                                        \
          "Folder of our own. Empty: $STATE_DIRECTORY, $XDG_STATE_HOME/livetally or "               \
          "~/.local/state/livetally.")                                                              \
@@ -72,6 +74,8 @@
     NUMBER(limits, window_events, 8192, 1, 1000000,                                                \
            "Unacked events of a connection before it is no longer read from.")                     \
     NUMBER(limits, window_bytes, 4194304, 1024, 1073741824, "The same in bytes.")                  \
+    NUMBER(limits, waiting_bytes, 268435456, 4194304, 1073741824,                                  \
+           "Memory of all that waits for Redis; then no connection is read from.")                 \
     NUMBER(limits, connections, 16384, 1, 1000000, "Open connections of all kinds.")               \
     NUMBER(limits, topics, 100000, 1, 10000000, "Topics watched, over all viewers.")               \
     NUMBER(limits, topics_per_viewer, 256, 1, 256, "Topics watched by one viewer.")                \

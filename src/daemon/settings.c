@@ -102,6 +102,7 @@ static int set_partition(struct settings *settings, struct error *error)
     partition->lease_ms = config->redis_lease_ms;
     partition->poll_ms = config->redis_poll_ms;
     partition->checkpoint_ms = config->redis_checkpoint_ms;
+    partition->feed_keep_ms = config->redis_feed_keep_ms;
     partition->max_ids[DIMENSION_HOST] = config->limits_hosts;
     partition->max_ids[DIMENSION_COUNTY] = config->limits_counties;
     partition->max_ids[DIMENSION_PRODUCT] = config->limits_products;
@@ -135,6 +136,7 @@ static void set_server(struct settings *settings)
         .batch_events = config->limits_batch_events,
         .window_events = config->limits_window_events,
         .window_bytes = config->limits_window_bytes,
+        .waiting_bytes = config->limits_waiting_bytes,
         .max_connections = config->limits_connections,
         .max_topics = config->limits_topics_per_viewer,
         .ping_idle_ms = config->limits_ping_idle_ms,

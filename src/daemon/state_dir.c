@@ -51,7 +51,9 @@ static int make_folders(const char *path, struct error *error)
         char kept = part[i];
         part[i] = '\0';
         if (mkdir(part, 0700) != 0 && errno != EEXIST)
-            return error_set(error, ERROR_IO, "state folder %s: %s", part, strerror(errno));
+            return error_set(error, ERROR_IO,
+                             "can't make the state folder %s: %s; choose another by --state-dir",
+                             part, strerror(errno));
         part[i] = kept;
     }
     return 0;
@@ -90,7 +92,9 @@ static int take_lock(struct state_dir *dir, struct error *error)
     (void)snprintf(path, sizeof(path), "%s/lock", dir->path);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return error_set(error, ERROR_IO, "%s: %s", path, strerror(errno));
+        return error_set(error, ERROR_IO,
+                         "can't write %s: %s; choose another state folder by --state-dir", path,
+                         strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         int code;
         ssize_t size = errno == EWOULDBLOCK ? pread(fd, pid, sizeof(pid) - 1, 0) : -1;

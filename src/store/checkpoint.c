@@ -7,7 +7,7 @@
  * A cell of a group that isn't loaded holds only what was added since its last checkpoint; the
  * value it is to be added to (its base) is read first.
  *
- * The feed keeps the newest entry, and what is younger than FEED_KEEP_MS as far as it fits
+ * The feed keeps the newest entry, and what is younger than feed_keep_ms as far as it fits
  * FEED_KEEP_BYTES: daemons that sleep longer read everything anew.
  */
 #include <stdlib.h>
@@ -51,7 +51,7 @@ static uint64_t trimmable(struct partition *partition, int64_t now_ms)
     uint64_t version = 0;
     while (checkpoint->mark_count) {
         const struct feed_mark *oldest = &checkpoint->marks[checkpoint->mark_first];
-        if (now_ms - oldest->monotonic_ms < FEED_KEEP_MS &&
+        if (now_ms - oldest->monotonic_ms < partition->options.feed_keep_ms &&
             partition->feed_bytes - oldest->bytes < FEED_KEEP_BYTES)
             break;
         version = oldest->version;
@@ -98,8 +98,11 @@ static bool succeeded(struct partition *partition, const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 1)
         return true;
-    partition_resync(partition,
-                     reply->type == REDIS_REPLY_ERROR ? reply->str : "a checkpoint was fenced");
+    partition->checkpoint_refused = reply->type == REDIS_REPLY_ERROR;
+    if (partition->checkpoint_refused)
+        partition_resync_by(partition, reply, "a hash that a checkpoint writes");
+    else
+        partition_resync(partition, "a checkpoint was fenced");
     return false;
 }
 
@@ -110,9 +113,9 @@ static void concluded(void *context, const redisReply *reply)
     if (!reply || !checkpoint->running || !succeeded(partition, reply))
         return;
     checkpoint->running = false;
+    partition_note_accepted(partition, &partition->checkpoint_refused);
     checkpoint->concluded = checkpoint->version;
     partition->stats->checkpoints++;
-    state_file_write(partition);
 }
 
 static void conclude(struct partition *partition)
@@ -236,7 +239,7 @@ static void bases_read(void *context, const redisReply *reply)
     uint32_t start = checkpoint->base_next;
     uint32_t end = run_end(checkpoint, start);
     if (!reply_is_array(reply, 1)) {
-        partition_resync(partition, "unexpected answer to HMGET");
+        partition_resync_by(partition, reply, "HMGET");
         return;
     }
     for (uint32_t i = start; i < end; i++) {
@@ -338,7 +341,8 @@ static bool feed_is_old(const struct partition *partition, int64_t now_ms)
 {
     const struct checkpoint *checkpoint = &partition->checkpoint;
     return checkpoint->mark_count > 1 &&
-           now_ms - checkpoint->marks[checkpoint->mark_first].monotonic_ms > FEED_KEEP_MS;
+           now_ms - checkpoint->marks[checkpoint->mark_first].monotonic_ms >
+               partition->options.feed_keep_ms;
 }
 
 void checkpoint_tick(struct partition *partition)

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "keys.h"
 #include "livetally/batch.h"
 #include "livetally/buffer.h"
+#include "livetally/keys.h"
 
 #define OWNER_MAX_BYTES 40 /* "<instance>:<token>", both 16 hex digits */
 

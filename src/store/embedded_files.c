@@ -20,7 +20,8 @@
 
 #include "livetally/buffer.h"
 
-#define LOG_MAX_BYTES (8 << 20)
+#define LOG_MAX_BYTES  (8 << 20)
+#define LOG_TAIL_BYTES 8192
 
 /* In double quotes, as Redis reads its configuration: any byte can stand in a path. */
 static void append_quoted(struct buffer *out, const char *text)
@@ -172,6 +173,31 @@ int embedded_files_lock(const struct embedded_files *files, int *ret_fd, struct 
     }
     *ret_fd = fd;
     return 0;
+}
+
+bool embedded_files_disk_was_full(const struct embedded_files *files, off_t skip)
+{
+    static const char *const words[] = {"No space left on device", "Disk quota exceeded",
+                                        "Short write while writing to the AOF"};
+    char text[LOG_TAIL_BYTES];
+    struct stat info;
+    bool full = false;
+    int fd = open(files->log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || fstat(fd, &info) < 0) {
+        goto out;
+    }
+    if (info.st_size - skip > (off_t)sizeof(text)) {
+        skip = info.st_size - (off_t)sizeof(text);
+    }
+    ssize_t size = pread(fd, text, sizeof(text), skip);
+    for (size_t i = 0; size > 0 && i < sizeof(words) / sizeof(words[0]); i++) {
+        full = full || memmem(text, (size_t)size, words[i], strlen(words[i]));
+    }
+out:
+    if (fd >= 0) {
+        close(fd);
+    }
+    return full;
 }
 
 /* By the name of its program, which may have been replaced by an upgrade since ("(deleted)"). */

@@ -6,6 +6,8 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
 
 #include "livetally/error.h"
 
@@ -27,6 +29,8 @@ int embedded_files_open_log(const struct embedded_files *files, int *ret_fd, str
  * process has it, the folder is in use. ERROR_CONFLICT when that is so already.
  */
 int embedded_files_lock(const struct embedded_files *files, int *ret_fd, struct error *error);
+/* True when the log says, after its first `skip` bytes, that there was no room to write. */
+bool embedded_files_disk_was_full(const struct embedded_files *files, off_t skip);
 /* Sends `signal` to every redis-server that works in the folder; returns to how many. */
 int embedded_files_signal_users(const struct embedded_files *files, int signal);
 

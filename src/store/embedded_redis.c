@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "embedded_files.h"
@@ -35,6 +36,13 @@ enum state {
     STATE_STOPPING,
 };
 
+/* Why it ended by itself; told once for as long as it is the same. */
+enum failure {
+    FAILURE_NONE,
+    FAILURE_DISK_FULL,
+    FAILURE_OTHER,
+};
+
 struct embedded_redis {
     uv_loop_t *loop;
     const struct log *log;
@@ -50,6 +58,8 @@ struct embedded_redis {
     uint64_t started_ms;
     uint64_t leftover_since_ms; /* 0: the folder was free when last looked */
     uint64_t backoff_ms;
+    off_t log_start; /* size of its log when it was started */
+    enum failure told_failure;
 
     void (*stopped)(void *context);
     void *stopped_context;
@@ -106,25 +116,44 @@ static void on_process_closed(uv_handle_t *handle)
     }
 }
 
+static void tell_failure(struct embedded_redis *redis, int64_t status)
+{
+    bool full = embedded_files_disk_was_full(&redis->files, redis->log_start);
+    enum failure failure = full ? FAILURE_DISK_FULL : FAILURE_OTHER;
+    if (failure == redis->told_failure) {
+        return;
+    }
+    redis->told_failure = failure;
+    if (full) {
+        log_print(redis->log, LOG_LEVEL_ERROR,
+                  "embedded redis-server ended because the disk is full: make room for %s; "
+                  "it is started again until there is some",
+                  redis->files.folder);
+    } else {
+        log_print(redis->log, LOG_LEVEL_ERROR,
+                  "embedded redis-server exited with status %lld; see %s", (long long)status,
+                  redis->files.log);
+    }
+}
+
 static void on_process_exit(uv_process_t *process, int64_t status, int signal)
 {
     struct embedded_redis *redis = process->data;
     bool asked = redis->state == STATE_STOPPING;
+    if (uv_now(redis->loop) - redis->started_ms >= HELD_MS) {
+        redis->backoff_ms = BACKOFF_MIN_MS;
+        redis->told_failure = FAILURE_NONE;
+    }
     embedded_files_signal_users(&redis->files, SIGKILL); /* a child of it, rewriting the log */
     redis->pid = 0;
     if (signal != 0) {
         log_print(redis->log, asked ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR,
                   "embedded redis-server was ended by signal %d (%s)", signal, strsignal(signal));
     } else if (!asked || status != 0) {
-        log_print(redis->log, LOG_LEVEL_ERROR,
-                  "embedded redis-server exited with status %lld; see %s", (long long)status,
-                  redis->files.log);
+        tell_failure(redis, status);
     }
     if (!asked) {
         redis->state = STATE_WAITING;
-        if (uv_now(redis->loop) - redis->started_ms >= HELD_MS) {
-            redis->backoff_ms = BACKOFF_MIN_MS;
-        }
     }
     uv_close((uv_handle_t *)process, on_process_closed);
 }
@@ -175,6 +204,8 @@ static int start_server(struct embedded_redis *redis, struct error *error)
     if (status < 0) {
         goto out;
     }
+    struct stat info;
+    redis->log_start = fstat(log_fd, &info) == 0 ? info.st_size : 0;
     status = spawn_server(redis, log_fd, lock_fd, error);
     if (status < 0) {
         goto out;
@@ -183,8 +214,8 @@ static int start_server(struct embedded_redis *redis, struct error *error)
     redis->pid = redis->process.pid;
     redis->started_ms = uv_now(redis->loop);
     redis->leftover_since_ms = 0;
-    log_print(redis->log, LOG_LEVEL_NOTICE, "embedded redis-server started pid=%d socket=%s",
-              redis->pid, redis->files.socket);
+    log_print(redis->log, redis->told_failure ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE,
+              "embedded redis-server started pid=%d socket=%s", redis->pid, redis->files.socket);
 out:
     if (log_fd >= 0) {
         close(log_fd);

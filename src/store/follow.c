@@ -44,8 +44,8 @@ static bool lane_of_key(struct slice key, uint32_t *ret_lane)
     return start < end && end - start <= 2 && lane < LANE_COUNT;
 }
 
-/* Entries of two lanes come in any order; merging never lowers an entry's time, so the newer is
- * the later. */
+/* Entries of two lanes come in any order. Each change of an entry is compared-and-set on the one
+ * before it, so its revision tells the order; times may be equal. */
 static void follow_catalog(struct partition *partition, const struct fact_catalog *change)
 {
     enum catalog_kind kind = (enum catalog_kind)change->kind;
@@ -54,7 +54,7 @@ static void follow_catalog(struct partition *partition, const struct fact_catalo
     buffer_reset(&partition->command);
     if (known &&
         catalog_entry_read(kind, change->id, change->json, &partition->command, &entry) == 0 &&
-        entry.time_ms < known->time_ms)
+        entry.revision <= known->revision && entry.time_ms <= known->time_ms)
         return;
     (void)catalog_put(partition->view.catalog, kind, change->id, change->json);
 }
@@ -111,11 +111,11 @@ static void polled(void *context, const redisReply *reply)
     if (partition->phase != PHASE_LIVE)
         return;
     if (reply->type == REDIS_REPLY_NIL) {
-        partition->last_heard_ms = partition_now_ms(partition);
+        partition_heard(partition, partition->poll_sent_ms);
         return;
     }
     if (reply->type != REDIS_REPLY_ARRAY) {
-        partition_resync(partition, "unexpected answer to XREAD");
+        partition_resync_by(partition, reply, "the feed of another lane");
         return;
     }
     for (size_t i = 0; i < reply->elements; i++)
@@ -123,7 +123,8 @@ static void polled(void *context, const redisReply *reply)
             partition_resync(partition, "the feed of another lane has a gap: reading it anew");
             return;
         }
-    partition->last_heard_ms = partition_now_ms(partition);
+    partition_heard(partition, partition->poll_sent_ms);
+    loader_go_on(partition);
     partition_view_changed(partition);
     follow_poll(partition); /* there may be more */
 }
@@ -155,6 +156,7 @@ void follow_poll(struct partition *partition)
             snprintf(key, sizeof key, "%" PRIu64 "-0", partition->lanes[lane].cursor);
             resp_text(command, key);
         }
+    partition->poll_sent_ms = partition_now_ms(partition);
     partition->poll_pending = partition_send(partition, polled, partition);
 }
 
@@ -187,7 +189,10 @@ static void health_read(void *context, const redisReply *reply)
     if (partition->phase != PHASE_LIVE)
         return;
     if (!reply_is_array(reply, 1 + LANE_COUNT) || !reply_uint(reply->element[0], &generation)) {
-        partition_resync(partition, "the data set is gone, or unreadable");
+        if (reply->type == REDIS_REPLY_ERROR)
+            partition_resync_by(partition, reply, "MGET");
+        else
+            partition_resync(partition, "the data set is gone, or unreadable");
         return;
     }
     if (generation != partition->fence.generation && partition->pipeline.state == PIPELINE_IDLE) {
@@ -205,7 +210,7 @@ static void health_read(void *context, const redisReply *reply)
             return;
         }
     }
-    partition->last_heard_ms = partition_now_ms(partition);
+    partition_heard(partition, partition->health_sent_ms);
 }
 
 static void epoch_read(void *context, const redisReply *reply)
@@ -213,10 +218,10 @@ static void epoch_read(void *context, const redisReply *reply)
     struct partition *partition = context;
     if (!reply || partition->phase != PHASE_LIVE)
         return;
-    if (!reply_is_text(reply, partition->fence.epoch))
-        partition_resync(partition, reply->type == REDIS_REPLY_ERROR
-                                        ? reply->str
-                                        : "the data set's epoch changed, or it is gone");
+    if (reply->type == REDIS_REPLY_ERROR)
+        partition_resync_by(partition, reply, "the key …meta");
+    else if (!reply_is_text(reply, partition->fence.epoch))
+        partition_resync(partition, "the data set's epoch changed, or it is gone");
 }
 
 void follow_health(struct partition *partition)
@@ -237,6 +242,7 @@ void follow_health(struct partition *partition)
         key_lane(&partition->keys, lane, "ver", key);
         resp_text(&partition->command, key);
     }
+    partition->health_sent_ms = now_ms;
     partition->health_pending = partition_send(partition, health_read, partition);
 }
 
@@ -248,11 +254,12 @@ static void renewed(void *context, const redisReply *reply)
     if (!reply)
         return;
     partition->renew_pending = false;
-    if (partition->claimed && !partition->releasing &&
-        (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1))
-        partition_resync(partition, reply->type == REDIS_REPLY_ERROR
-                                        ? reply->str
-                                        : "our lease of the lane has run out");
+    if (!partition->claimed || partition->releasing)
+        return;
+    if (reply->type != REDIS_REPLY_INTEGER)
+        partition_resync_by(partition, reply, "the owner of our lane");
+    else if (reply->integer != 1)
+        partition_resync(partition, "our lease of the lane has run out");
 }
 
 void follow_renew(struct partition *partition)
@@ -276,7 +283,7 @@ static void advanced(void *context, const redisReply *reply)
         return;
     partition->generation_pending = false;
     if (reply->type == REDIS_REPLY_ERROR) {
-        partition_resync(partition, reply->str);
+        partition_resync_by(partition, reply, "the generation");
     } else if (reply->integer == -1) {
         log_print(
             partition->log, LOG_LEVEL_ERROR,

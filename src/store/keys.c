@@ -1,7 +1,7 @@
 /*
  * One place that knows how keys are spelled.
  */
-#include "keys.h"
+#include "livetally/keys.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -9,6 +9,9 @@
  *      versions. When a lane's feed is read to its end, its images are merged into the groups: what
  *      is read on this one connection is never older than what was applied from it.
  *
+ * What was read of another lane may be newer than what was applied of its feed. The load ends when
+ * both are at the same version: else a viewer would see groups of two moments side by side.
+ *
  * If a feed was trimmed past where we began, or a lane appeared meanwhile, it begins again.
  */
 #include <assert.h>
@@ -55,6 +58,8 @@ struct loader {
     uint32_t scan_count, scan_next, scans_open;
     uint32_t feed_lane;    /* being read */
     uint64_t feed_version; /* read up to there */
+    uint64_t merged[LANE_COUNT];
+    bool waits; /* all is merged, and newer than what was applied */
     uint32_t attempts;
 };
 
@@ -115,13 +120,24 @@ void loader_start(struct partition *partition, struct board *board, const struct
     begin(loader);
 }
 
+void loader_feed_lacks(struct partition *partition, uint32_t lane)
+{
+    char text[PROBLEM_BYTES];
+    snprintf(text, sizeof text,
+             "the feed of lane %" PRIu32 " lacks commits that no checkpoint has: if this stays, "
+             "somebody deleted or changed it: restore redis from a backup",
+             lane);
+    partition_resync(partition, text);
+}
+
 static void begin_again(struct loader *loader)
 {
     if (++loader->attempts == ATTEMPTS_MAX) {
-        partition_resync(loader->partition, "a lane's feed is trimmed faster than it can be read");
+        loader_feed_lacks(loader->partition, loader->feed_lane);
         return;
     }
     drop_images(loader);
+    loader->waits = false;
     for (uint32_t i = 0; i < loader->item_count; i++) {
         board_load_abort(loader->board, loader->items[i].group);
         board_load_begin(loader->board, loader->items[i].group);
@@ -131,9 +147,24 @@ static void begin_again(struct loader *loader)
 
 /* --- 3. feeds ----------------------------------------------------------------------------- */
 
+static bool is_ahead(const struct loader *loader)
+{
+    const struct partition *partition = loader->partition;
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        if ((loader->lanes >> lane & 1) && lane != partition->fence.lane &&
+            loader->merged[lane] > partition->lanes[lane].cursor)
+            return true;
+    return false;
+}
+
 static void finish(struct loader *loader)
 {
     struct partition *partition = loader->partition;
+    loader->waits = is_ahead(loader);
+    if (loader->waits) {
+        follow_poll(partition);
+        return;
+    }
     for (uint32_t i = 0; i < loader->item_count; i++)
         if (!board_load_finish(loader->board, loader->items[i].group)) {
             begin_again(loader); /* a lane appeared meanwhile */
@@ -143,6 +174,12 @@ static void finish(struct loader *loader)
     loader_done_fn *done = loader->done;
     loader_free(loader);
     done(partition);
+}
+
+void loader_go_on(struct partition *partition)
+{
+    if (partition->loader && partition->loader->waits)
+        finish(partition->loader);
 }
 
 /* False: more of this lane was applied than was read, which one connection rules out. */
@@ -159,6 +196,7 @@ static bool merge_lane(struct loader *loader)
         board_image_free(item->images[lane]);
         item->images[lane] = NULL;
     }
+    loader->merged[lane] = loader->feed_version;
     follow_note_version(partition, lane, loader->feed_version);
     if (partition->phase == PHASE_SYNC)
         partition->lanes[lane].cursor = loader->feed_version;
@@ -192,7 +230,7 @@ static void feed_read(void *context, const redisReply *reply)
         return;
     struct partition *partition = loader->partition;
     if (reply->type != REDIS_REPLY_ARRAY) {
-        partition_resync(partition, "unexpected answer to XRANGE");
+        partition_resync_by(partition, reply, "the feed of a lane");
         return;
     }
     for (size_t i = 0; i < reply->elements; i++) {
@@ -247,6 +285,22 @@ static void scan_some(struct loader *loader);
 
 static void scan_send(struct scan *scan, uint64_t cursor);
 
+static void key_of(const struct scan *scan, struct buffer *out)
+{
+    const struct loader *loader = scan->loader;
+    key_group(&loader->partition->keys, scan->lane, loader->partition->view.names,
+              loader->items[scan->item].key, out);
+}
+
+/* Names the key: only whoever knows which one it is can restore it. */
+static void refuse_hash(const struct scan *scan, const redisReply *reply)
+{
+    struct buffer key = BUFFER_INIT;
+    key_of(scan, &key);
+    partition_resync_by(scan->loader->partition, reply, buffer_cstr(&key));
+    buffer_done(&key);
+}
+
 static void scanned(void *context, const redisReply *reply)
 {
     struct scan *scan = context;
@@ -257,7 +311,7 @@ static void scanned(void *context, const redisReply *reply)
     uint64_t cursor;
     if (!reply_is_array(reply, 2) || !reply_is_array(reply->element[1], 0) ||
         !reply_uint(reply->element[0], &cursor)) {
-        partition_resync(partition, "unexpected answer to HSCAN");
+        refuse_hash(scan, reply);
         return;
     }
     const redisReply *cells = reply->element[1];
@@ -281,8 +335,7 @@ static void scan_send(struct scan *scan, uint64_t cursor)
     struct loader *loader = scan->loader;
     struct partition *partition = loader->partition;
     struct buffer key = BUFFER_INIT;
-    key_group(&partition->keys, scan->lane, partition->view.names, loader->items[scan->item].key,
-              &key);
+    key_of(scan, &key);
     buffer_reset(&partition->command);
     resp_start(&partition->command, 5);
     resp_text(&partition->command, "HSCAN");
@@ -330,7 +383,7 @@ static void versions_read(void *context, const redisReply *reply)
         return;
     struct partition *partition = loader->partition;
     if (!reply_is_array(reply, 2 * LANE_COUNT)) {
-        partition_resync(partition, "unexpected answer to MGET");
+        partition_resync_by(partition, reply, "MGET");
         return;
     }
     loader->lanes = 0;

@@ -6,15 +6,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "livetally/json.h"
 #include "livetally/mem.h"
 #include "partition_private.h"
+#include "resp.h"
 
 #define TICK_MS          50
 #define STALE_MS         2000
 #define TOMORROW_LEAD_MS (10 * MINUTE_MS) /* tomorrow's groups are loaded that long before */
 #define EVICT_IDLE_MS    60000
+#define PROBLEM_KEEP_MS  5000 /* live for that long: the next problem is a new one */
 
 /* Always loaded, for all time and today: what the start page shows, and what bounds ids. */
 static const enum rollup pins[] = {ROLLUP_TOTAL,   ROLLUP_HOST,    ROLLUP_COUNTY,
@@ -44,14 +47,9 @@ void partition_view_changed(struct partition *partition)
     partition->ops.view_changed(partition->ops.context);
 }
 
-void partition_resync(struct partition *partition, const char *reason)
-{
-    redis_link_reset(partition->link, reason);
-}
-
 void partition_tell_available(struct partition *partition)
 {
-    bool available = partition->phase == PHASE_LIVE;
+    bool available = partition_available(partition);
     if (partition->told_available == available)
         return;
     partition->told_available = available;
@@ -63,6 +61,10 @@ void partition_tell_available(struct partition *partition)
 static void link_up(void *context)
 {
     struct partition *partition = context;
+    if (!partition->told_up)
+        log_print(partition->log, LOG_LEVEL_NOTICE, "connected to Redis at %s",
+                  redis_link_where(partition->link));
+    partition->told_up = true;
     partition->phase = PHASE_SYNC;
     sync_start(partition);
 }
@@ -73,7 +75,12 @@ static void link_down(void *context, const char *reason)
     if (partition->phase == PHASE_STOPPED)
         return;
     if (partition->phase == PHASE_LIVE)
-        log_print(partition->log, LOG_LEVEL_WARNING, "redis unavailable: %s", reason);
+        sync_remember(partition);
+    if (partition_is_new_problem(partition, reason)) {
+        log_print(partition->log, LOG_LEVEL_WARNING, "no connection to Redis at %s: %s",
+                  redis_link_where(partition->link), reason);
+        partition->told_up = false;
+    }
     partition->phase = PHASE_DOWN;
     partition->view.ready = false;
     partition->claimed = partition->releasing = false;
@@ -197,6 +204,12 @@ static void follow_day(struct partition *partition)
 
 /* --- timers ------------------------------------------------------------------------------- */
 
+void partition_heard(struct partition *partition, int64_t sent_ms)
+{
+    if (sent_ms > partition->last_heard_ms)
+        partition->last_heard_ms = sent_ms;
+}
+
 static void follow_staleness(struct partition *partition, int64_t now_ms)
 {
     bool stale = now_ms - partition->last_heard_ms > STALE_MS;
@@ -216,11 +229,13 @@ static void on_tick(uv_timer_t *timer)
         follow_staleness(partition, now_ms);
     if (partition->phase == PHASE_SYNC && partition->next_sync_ms &&
         now_ms >= partition->next_sync_ms)
-        partition_resync(partition, partition->sync_problem);
+        partition_resync(partition, partition->problem);
     if (partition->claimed)
         follow_renew(partition); /* also on the way in, which may take longer than a lease */
     if (partition->phase != PHASE_LIVE)
         return;
+    if (now_ms - partition->live_since_ms >= PROBLEM_KEEP_MS)
+        partition->told_count = 0;
     follow_day(partition);
     follow_generation(partition);
     follow_health(partition);
@@ -290,6 +305,9 @@ struct partition *partition_new(uv_loop_t *loop, const struct partition_options 
     partition->stats->lane = -1;
     feed_reader_init(&partition->reader);
     pipeline_init(partition);
+    snprintf(partition->process, sizeof partition->process, "%08" PRIx32,
+             (uint32_t)random_number());
+    partition->high_water_fd = -1;
     state_file_instance(partition);
     state_file_read(partition);
 
@@ -320,6 +338,7 @@ void partition_free(struct partition *partition)
     if (!partition)
         return;
     pipeline_done(partition);
+    state_file_done(partition);
     board_free(partition->view.board);
     catalog_free(partition->view.catalog);
     ticker_free(partition->view.ticker);
@@ -342,13 +361,15 @@ const struct view *partition_view(const struct partition *partition)
 
 bool partition_available(const struct partition *partition)
 {
-    return partition->phase == PHASE_LIVE;
+    return partition->phase == PHASE_LIVE && !partition->commit_refused;
 }
 
 bool partition_health(const struct partition *partition, struct buffer *json)
 {
     static const char *const phases[] = {"redis_unavailable", "loading", "live", "stopped"};
-    bool ready = partition->view.ready && !partition->view.stale && !partition->stopping;
+    bool refused = partition->commit_refused || partition->checkpoint_refused;
+    bool ready =
+        partition->view.ready && !partition->view.stale && !partition->stopping && !refused;
     buffer_append_byte(json, '{');
     json_field_bool(json, "ready", ready);
     json_field_string(json, "state", slice_of(phases[partition->phase]));
@@ -358,8 +379,8 @@ bool partition_health(const struct partition *partition, struct buffer *json)
         json_field_uint(json, "lane", partition->fence.lane);
         json_field_uint(json, "version", partition->fence.version);
     }
-    if (partition->sync_problem[0] && partition->phase != PHASE_LIVE)
-        json_field_string(json, "problem", slice_of(partition->sync_problem));
+    if (partition->problem[0])
+        json_field_string(json, "problem", slice_of(partition->problem));
     if (partition->loss[0])
         json_field_string(json, "lost_writes", slice_of(partition->loss));
     buffer_append_byte(json, '}');

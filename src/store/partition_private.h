@@ -9,6 +9,7 @@
  *   follow.c       other lanes' feeds, and the health of the data set
  *   checkpoint.c   dirty cells into hashes, trimming the feed
  *   state_file.c   what outlives the process beside Redis
+ *   problem.c      what stands in the way, told once
  *
  * One rule keeps it simple: when anything is not as expected, partition_resync() drops the
  * connection, and the way in starts over. All pending commands are then answered with NULL before
@@ -21,8 +22,8 @@
 #define LIVETALLY_STORE_PARTITION_PRIVATE_H
 
 #include "commit.h"
-#include "keys.h"
 #include "livetally/batch.h"
+#include "livetally/keys.h"
 #include "livetally/partition.h"
 
 #define SCRIPTS(X)                                                                                 \
@@ -52,9 +53,14 @@ enum pipeline_state {
     PIPELINE_REPLICATING, /* committed, waiting for replicas */
 };
 
+#define PROBLEM_BYTES 512
+#define TOLD_PROBLEMS 8
+
 struct lane {
     bool exists;
-    uint64_t version;    /* newest seen in Redis: going below it means lost writes */
+    uint64_t version;    /* newest read from Redis: going below it means lost writes */
+    uint64_t seen;       /* it, when we were live the last time: the measure on the way in */
+    uint64_t ended;      /* with which the epoch we knew ended, when there is another */
     uint64_t cursor;     /* feed applied up to here (other lanes) */
     uint64_t checkpoint; /* its ckpt, as last read */
     uint32_t behind;     /* health checks in a row with version ahead of a cursor that rests */
@@ -80,7 +86,6 @@ struct feed_mark {
     uint64_t bytes; /* of entries, since the start of the process */
 };
 #define FEED_MARKS      128
-#define FEED_KEEP_MS    60000
 #define FEED_KEEP_BYTES (UINT64_C(64) << 20)
 
 #define CHECKPOINT_CELLS 500 /* a script's share: keeps Redis's stalls short */
@@ -125,6 +130,7 @@ struct partition {
     bool was_ready;      /* at least once */
     bool told_available; /* what ops.available was told last */
     bool claimed;        /* the lane is ours, as far as we know */
+    bool had_lane;       /* in this process, at any time */
     bool stopping, releasing;
     int64_t stop_deadline_ms;
     struct view view;
@@ -133,6 +139,8 @@ struct partition {
     struct judge judge;
     struct fence fence;
     char instance[17];
+    char process[9]; /* of random digits: what the tokens of this process begin with */
+    uint32_t claims;
     struct lane lanes[LANE_COUNT];
     uint64_t feed_bytes;
 
@@ -146,16 +154,28 @@ struct partition {
     struct board *next_board;
     struct catalog *next_catalog;
     struct sync *sync;
-    char new_epoch[EPOCH_BYTES]; /* proposed by our claim, or made because writes were lost */
-    char loss[256];              /* the last loss, for people */
-    char sync_problem[256];
+    char new_epoch[EPOCH_BYTES];  /* proposed by our claim, or made because writes were lost */
+    char loss[256];               /* the last loss, for people */
+    char loss_epoch[EPOCH_BYTES]; /* the epoch that ended with it */
+    char problem[PROBLEM_BYTES];  /* what stands in the way of going live; "": nothing */
+    uint64_t
+        told_problems[TOLD_PROBLEMS]; /* hashes of those logged, so that retries don't repeat */
+    uint32_t told_count;
+    bool told_up;          /* since then, that there is a connection */
+    bool replicas_missing; /* acks wait for them, and it was told */
+    bool commit_refused;   /* by Redis, the last time: nothing gets durable */
+    bool checkpoint_refused;
+    int64_t live_since_ms;
     uint64_t high_water_version;
     uint32_t high_water_lane;
     char high_water_epoch[EPOCH_BYTES];
+    int high_water_fd;    /* -1: not open */
+    bool high_water_told; /* that it can't be written */
 
     uint64_t feed_token;
     bool poll_pending, health_pending, generation_pending, renew_pending;
-    int64_t last_heard_ms; /* monotonic: last answer about the state of the data set */
+    int64_t last_heard_ms; /* monotonic: we know the data set as it was then */
+    int64_t poll_sent_ms, health_sent_ms;
     int64_t next_health_ms, next_renew_ms, next_sync_ms;
     int64_t next_generation_ms;
     uint32_t day_wanted; /* business day being loaded to become today */
@@ -172,9 +192,10 @@ struct partition {
 };
 
 /* partition.c */
-void partition_resync(struct partition *partition, const char *reason);
 void partition_tell_available(struct partition *partition);
 void partition_view_changed(struct partition *partition);
+/* An answer about the data set. When it was asked for counts: it may have waited for us to wake. */
+void partition_heard(struct partition *partition, int64_t sent_ms);
 int64_t partition_now_ms(const struct partition *partition); /* monotonic */
 void partition_random_hex(char out[17]);                     /* 16 random hex digits */
 bool partition_send(struct partition *partition, redis_reply_fn *done, void *context);
@@ -182,10 +203,22 @@ bool partition_send(struct partition *partition, redis_reply_fn *done, void *con
 extern const uint32_t partition_pin_count;
 struct group_key partition_pin_key(uint32_t pin, uint32_t day);
 
+/* problem.c */
+void partition_resync(struct partition *partition, const char *reason);
+/* The same for a reply that is an error, or no answer about `what` ("XREAD", a key). */
+void partition_resync_by(struct partition *partition, const redisReply *reply, const char *what);
+/* Notes what stands in the way, for /readyz; and logs it, once for as long as it is the same. */
+void partition_note_problem(struct partition *partition, enum log_level level, const char *text);
+/* The first half of it, for who logs in other words: true when it has to be logged. */
+bool partition_is_new_problem(struct partition *partition, const char *text);
+/* Redis did what it had refused: commit_refused or checkpoint_refused. */
+void partition_note_accepted(struct partition *partition, bool *refused);
+
 /* sync_claim.c */
 void sync_start(struct partition *partition); /* connected */
-/* A problem that time may cure: said once for as long as it is the same, tried again in a second.
- */
+/* No longer live: how far we saw the lanes is what the next way in measures losses by. */
+void sync_remember(struct partition *partition);
+/* A problem that time may cure: tried again in a second. */
 void sync_wait_and_retry(struct partition *partition, const char *problem);
 
 /* sync.c */
@@ -197,6 +230,9 @@ typedef void loader_done_fn(struct partition *partition);
 void loader_start(struct partition *partition, struct board *board, const struct group_key *keys,
                   uint32_t count, loader_done_fn *done);
 void loader_abort(struct partition *partition);
+/* A lane's feed can't be read from its checkpoint to its version. */
+void loader_feed_lacks(struct partition *partition, uint32_t lane);
+void loader_go_on(struct partition *partition); /* feeds of other lanes were applied */
 
 /* pipeline.c */
 void pipeline_init(struct partition *partition);
@@ -224,7 +260,9 @@ bool checkpoint_clean(const struct partition *partition); /* everything is writt
 
 /* state_file.c */
 void state_file_instance(struct partition *partition);
+void state_file_new_instance(struct partition *partition);
 void state_file_read(struct partition *partition);
-void state_file_write(struct partition *partition);
+void state_file_note(struct partition *partition); /* cheap: before every ack */
+void state_file_done(struct partition *partition);
 
 #endif

@@ -7,13 +7,16 @@
  * has read our feed: if the newest entry there is the one we sent, it was done; else it is judged
  * again. The new owner token has made the old commit void in case it is still on its way.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "partition_private.h"
 #include "resp.h"
 
 /* WAIT blocks the connection, so it is short, and asked again with every tick. */
-#define WAIT_MS 20
+#define WAIT_MS          20
+#define REPLICAS_LATE_MS 2000 /* waiting longer than that is told */
 
 void pipeline_init(struct partition *partition)
 {
@@ -69,6 +72,8 @@ static void finish_batch(struct partition *partition)
     partition->stats->queued_events = (int64_t)pipeline->queued_events;
     pipeline->state = PIPELINE_IDLE;
     pipeline->in_flight = false;
+    partition_note_accepted(partition, &partition->commit_refused);
+    partition_tell_available(partition);
     struct post *post = batch_take(pipeline->batch);
     while (post) {
         struct post *next = post->next;
@@ -88,6 +93,29 @@ static void ask_replicas(struct partition *partition)
                            (int)partition->options.replicas, WAIT_MS);
 }
 
+/* Once until they are there: nothing else says why no ack comes while all looks well. */
+static void tell_replicas_missing(struct partition *partition, uint64_t replicas)
+{
+    char text[PROBLEM_BYTES];
+    if (partition->replicas_missing)
+        return;
+    partition->replicas_missing = true;
+    snprintf(text, sizeof text,
+             "acks wait: %" PRIu64 " of %" PRIu32 " replicas have the newest commit; start the "
+             "missing ones, or lower redis.durability",
+             replicas, partition->options.replicas);
+    partition_note_problem(partition, LOG_LEVEL_ERROR, text);
+}
+
+static void note_replicated(struct partition *partition)
+{
+    if (!partition->replicas_missing)
+        return;
+    partition->replicas_missing = false;
+    partition->problem[0] = '\0';
+    log_print(partition->log, LOG_LEVEL_NOTICE, "replicas have the newest commit again");
+}
+
 static void replicated(void *context, const redisReply *reply)
 {
     struct partition *partition = context;
@@ -95,12 +123,16 @@ static void replicated(void *context, const redisReply *reply)
     if (!reply)
         return;
     if (!reply_uint(reply, &replicas)) {
-        partition_resync(partition, "unexpected answer to WAIT");
+        partition_resync_by(partition, reply, "WAIT");
         return;
     }
     partition->pipeline.wait_pending = false;
-    if (replicas >= partition->options.replicas)
+    if (replicas >= partition->options.replicas) {
+        note_replicated(partition);
         finish_batch(partition);
+    } else if (partition_now_ms(partition) - partition->pipeline.sent_ms > REPLICAS_LATE_MS) {
+        tell_replicas_missing(partition, replicas);
+    }
 }
 
 void pipeline_tick(struct partition *partition)
@@ -149,6 +181,7 @@ static void commit_succeeded(struct partition *partition, bool apply)
         checkpoint_note_commit(partition, pipeline->entry.size);
         count_commit(partition);
         partition_view_changed(partition);
+        state_file_note(partition); /* before the ack: who was told shall not outlive the note */
     }
     if (partition->options.replicas)
         ask_replicas(partition);
@@ -182,7 +215,7 @@ static void committed(void *context, const redisReply *reply)
     int64_t now_ms = partition_now_ms(partition);
     histogram_add(&partition->stats->commit_seconds, STATS_SECONDS,
                   (double)(now_ms - pipeline->sent_ms) / 1e3, 1);
-    partition->last_heard_ms = now_ms;
+    partition_heard(partition, pipeline->sent_ms);
     switch (commit_answer(reply, &partition->judge)) {
     case COMMIT_DONE:
         commit_succeeded(partition, true);
@@ -197,7 +230,8 @@ static void committed(void *context, const redisReply *reply)
         break;
     case COMMIT_REFUSED:
         pipeline->in_flight = false;
-        partition_resync(partition, reply->str);
+        partition->commit_refused = true;
+        partition_resync_by(partition, reply, "a key that a commit writes");
         break;
     case COMMIT_UNKNOWN:
         partition_resync(partition, "unexpected answer to a commit");
@@ -236,7 +270,7 @@ static void looked_up(struct partition *partition, const redisReply *reply, enum
     if (!reply)
         return;
     if (!lookup_answer(reply, place, ids, count, &partition->judge))
-        partition_resync(partition, "unexpected answer to a look-up");
+        partition_resync_by(partition, reply, "an orders:* key");
     else if (place == PLACE_PREVIOUS)
         judge_and_send(partition);
 }
@@ -296,6 +330,7 @@ void pipeline_pump(struct partition *partition)
 
 void pipeline_connection_lost(struct partition *partition)
 {
+    partition->replicas_missing = false; /* told again if they still are */
     partition->pipeline.state = PIPELINE_IDLE;
     partition->pipeline.wait_pending = false;
 }

@@ -22,38 +22,35 @@ static void send_handshake(struct redis_link *link, redis_reply_fn *done, const 
     va_end(args);
 }
 
-static void check_handshake(struct redis_link *link, const redisReply *reply, const char *command)
+/* Of several errors the first one says it best: the others follow from it. */
+static void check_handshake(struct redis_link *link, const redisReply *reply)
 {
-    char reason[REDIS_REASON_BYTES];
-    if (reply && reply->type == REDIS_REPLY_ERROR) {
-        snprintf(reason, sizeof(reason), "%s refused: %s", command, reply->str);
-        redis_link_break(link, reason);
+    if (reply && reply->type == REDIS_REPLY_ERROR && link->state == STATE_HANDSHAKE) {
+        redis_link_break_by(link, reply);
     }
 }
 
 static void on_auth(void *context, const redisReply *reply)
 {
-    check_handshake(context, reply, "AUTH");
+    check_handshake(context, reply);
 }
 
 static void on_select(void *context, const redisReply *reply)
 {
-    check_handshake(context, reply, "SELECT");
+    check_handshake(context, reply);
 }
 
 static void on_ping(void *context, const redisReply *reply)
 {
     struct redis_link *link = context;
-    check_handshake(link, reply, "PING");
+    check_handshake(link, reply);
     if (!reply || link->state != STATE_HANDSHAKE) {
         return;
     }
     link->state = STATE_UP;
     link->up_since_ms = uv_now(link->loop);
-    link->logged_reason[0] = '\0';
     link->stats->redis_connects++;
     uv_timer_stop(&link->timer);
-    log_print(link->log, LOG_LEVEL_NOTICE, "connected to Redis at %s", link->where);
     link->ops.up(link->ops.context);
 }
 

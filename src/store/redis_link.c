@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advice.h"
 #include "livetally/mem.h"
 #include "redis_link_internal.h"
 
@@ -29,6 +30,7 @@
 #define PENDING_MAX        65536 /* commands without an answer */
 #define PENDING_INITIAL    64    /* a power of two */
 #define BACKOFF_SHIFTS_MAX 16
+#define SHIFTS_SOON_MAX    2 /* Redis is there, and may be ready at any moment */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -42,6 +44,13 @@ void redis_link_break(struct redis_link *link, const char *reason)
     snprintf(link->reason, sizeof(link->reason), "%s", reason);
     link->state = STATE_BREAKING;
     redis_link_set_timer(link, 0);
+}
+
+void redis_link_break_by(struct redis_link *link, const redisReply *error)
+{
+    char reason[REDIS_REASON_BYTES];
+    advice_write(error->str, reason, sizeof(reason));
+    redis_link_break(link, reason);
 }
 
 static bool is_live(const struct redis_link *link)
@@ -101,7 +110,7 @@ static void on_reply(redisAsyncContext *redis, void *reply_memory, void *private
     link->second_chance = false;
     if (reply && is_live(link) && is_not_ready(reply)) {
         link->retry_soon = true;
-        redis_link_break(link, reply->str);
+        redis_link_break_by(link, reply);
     }
     if (!reply && is_live(link)) {
         link->state = STATE_BREAKING; /* hiredis is tearing down; on_disconnect follows */
@@ -155,8 +164,9 @@ static uint64_t next_random(struct redis_link *link)
 /* Between half and all of min * 2^failures, so that many daemons don't return as one. */
 static uint64_t next_backoff_ms(struct redis_link *link)
 {
-    uint32_t shift = link->failures < BACKOFF_SHIFTS_MAX ? link->failures : BACKOFF_SHIFTS_MAX;
-    uint64_t delay_ms = (uint64_t)link->options.backoff_min_ms << (link->retry_soon ? 0 : shift);
+    uint32_t most = link->retry_soon ? SHIFTS_SOON_MAX : BACKOFF_SHIFTS_MAX;
+    uint32_t shift = link->failures < most ? link->failures : most;
+    uint64_t delay_ms = (uint64_t)link->options.backoff_min_ms << shift;
     if (delay_ms > link->options.backoff_max_ms) {
         delay_ms = link->options.backoff_max_ms;
     }
@@ -177,11 +187,6 @@ void redis_link_fail(struct redis_link *link)
     link->second_chance = false;
     redis_link_set_timer(link, next_backoff_ms(link));
     link->stats->redis_failures++;
-    if (strcmp(reason, link->logged_reason) != 0) {
-        memcpy(link->logged_reason, reason, sizeof(reason));
-        log_print(link->log, LOG_LEVEL_WARNING, "no connection to Redis at %s: %s", link->where,
-                  reason);
-    }
     link->ops.down(link->ops.context, reason);
 }
 
@@ -354,6 +359,11 @@ bool redis_link_command(struct redis_link *link, redis_reply_fn *done, void *con
     bool sent = redis_link_send_format(link, done, context, format, args);
     va_end(args);
     return sent;
+}
+
+const char *redis_link_where(const struct redis_link *link)
+{
+    return link->where;
 }
 
 bool redis_link_is_up(const struct redis_link *link)

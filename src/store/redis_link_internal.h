@@ -12,7 +12,7 @@
 #include "livetally/redis_link.h"
 
 #define REDIS_ADDRESSES_MAX 8
-#define REDIS_REASON_BYTES  256
+#define REDIS_REASON_BYTES  512
 
 enum state {
     STATE_IDLE,
@@ -56,10 +56,9 @@ struct redis_link {
     uint32_t ring_head;
     uint32_t ring_count;
 
-    char reason[REDIS_REASON_BYTES];        /* why the connection is going down; "" = ask hiredis */
-    char logged_reason[REDIS_REASON_BYTES]; /* last one logged, so that retries don't repeat it */
-    bool retry_soon;                        /* Redis is there, but not ready */
-    uint32_t failures;                      /* since the last connection that held */
+    char reason[REDIS_REASON_BYTES]; /* why the connection is going down; "" = ask hiredis */
+    bool retry_soon;                 /* Redis is there, but not ready */
+    uint32_t failures;               /* since the last connection that held */
     uint64_t up_since_ms;
     uint64_t random;
 
@@ -71,6 +70,8 @@ struct redis_link {
 void redis_link_set_timer(struct redis_link *link, uint64_t delay_ms);
 /* Notes why, flags everything as finished, and leaves the rest to the timer. */
 void redis_link_break(struct redis_link *link, const char *reason);
+/* The same for an error of Redis. */
+void redis_link_break_by(struct redis_link *link, const redisReply *error);
 /* There is no connection (any more), for link->reason: tells, and comes back later. */
 void redis_link_fail(struct redis_link *link);
 /* Frees the context. Only from the timer: there no hiredis frame is on the stack. */

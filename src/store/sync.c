@@ -114,13 +114,16 @@ static void go_live(struct partition *partition)
     partition->checkpoint.mark_first = partition->checkpoint.mark_count = 0;
     partition->last_heard_ms = partition_now_ms(partition);
     partition->next_health_ms = partition->next_renew_ms = 0;
-    partition->sync_problem[0] = '\0';
+    bool refused = partition->commit_refused || partition->checkpoint_refused;
+    if (!refused)
+        partition->problem[0] = '\0';
+    partition->live_since_ms = partition_now_ms(partition);
     partition->phase = PHASE_LIVE;
     partition->view.ready = true;
     partition->was_ready = true;
     partition->stats->resyncs++;
     partition->stats->lane = partition->fence.lane;
-    log_print(partition->log, LOG_LEVEL_NOTICE,
+    log_print(partition->log, refused ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE,
               "live: lane=%" PRIu32 " version=%" PRIu64 " epoch=%s generation=%" PRIu64,
               partition->fence.lane, partition->fence.version, partition->fence.epoch,
               partition->fence.generation);
@@ -128,7 +131,7 @@ static void go_live(struct partition *partition)
                      sync->has_newest_entry ? buffer_slice(&sync->newest_entry)
                                             : (struct slice){NULL, 0});
     sync_free(partition);
-    state_file_write(partition);
+    state_file_note(partition);
     if (first) {
         partition->told_available = true;
         partition->ops.ready(partition->ops.context);
@@ -149,7 +152,7 @@ static void catalog_scanned(struct partition *partition, enum catalog_kind kind,
         return;
     if (!reply_is_array(reply, 2) || !reply_is_array(reply->element[1], 0) ||
         !reply_uint(reply->element[0], &cursor)) {
-        sync_wait_and_retry(partition, "unexpected answer to HSCAN of a catalog");
+        partition_resync_by(partition, reply, "a key …catalog:*");
         return;
     }
     const redisReply *fields = reply->element[1];
@@ -249,14 +252,14 @@ static void own_feed_read(void *context, const redisReply *reply)
     if (!reply)
         return;
     if (reply->type != REDIS_REPLY_ARRAY) {
-        sync_wait_and_retry(partition, reply->type == REDIS_REPLY_ERROR
-                                           ? reply->str
-                                           : "unexpected answer to XRANGE");
+        partition_resync_by(partition, reply, "the feed of our lane");
         return;
     }
     for (size_t i = 0; i < reply->elements; i++) {
         struct slice bytes;
+        uint64_t before = sync->feed_version;
         if (!reply_feed_entry(reply->element[i], &sync->feed_version, &bytes) ||
+            sync->feed_version != before + 1 ||
             feed_reader_decode(&partition->reader, partition->view.names, bytes) != 0) {
             sync_wait_and_retry(partition, "an entry of our own feed is unreadable");
             return;
@@ -269,6 +272,8 @@ static void own_feed_read(void *context, const redisReply *reply)
     if (reply->elements == OWN_FEED_ENTRIES)
         feed_send(partition, partition->fence.lane, sync->feed_version + 1, OWN_FEED_ENTRIES,
                   own_feed_read, partition);
+    else if (sync->feed_version < partition->fence.version)
+        loader_feed_lacks(partition, partition->fence.lane); /* what it touched is not known */
     else
         load_groups(partition);
 }

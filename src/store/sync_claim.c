@@ -22,90 +22,154 @@ static const char *const script_texts[] = {
 #undef X
 };
 
-/* A problem that time may cure: said once for as long as it is the same, tried again in a second.
- */
 void sync_wait_and_retry(struct partition *partition, const char *problem)
 {
-    if (strcmp(partition->sync_problem, problem) != 0)
-        log_print(partition->log, LOG_LEVEL_ERROR, "not ready: %s", problem);
-    snprintf(partition->sync_problem, sizeof partition->sync_problem, "%s", problem);
+    partition_note_problem(partition, LOG_LEVEL_ERROR, problem);
     partition->next_sync_ms = partition_now_ms(partition) + RETRY_MS;
 }
 
 /* --- were writes lost? -------------------------------------------------------------------- */
+
+void sync_remember(struct partition *partition)
+{
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        partition->lanes[lane].seen = partition->lanes[lane].version;
+}
 
 static void epoch_advanced(void *context, const redisReply *reply)
 {
     struct partition *partition = context;
     if (!reply)
         return;
-    if (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1) {
+    if (reply->type != REDIS_REPLY_INTEGER) {
+        partition_resync_by(partition, reply, "the key …meta");
+        return;
+    }
+    if (reply->integer != 1) {
         sync_wait_and_retry(partition, "another daemon is changing the epoch");
         return;
     }
     memcpy(partition->fence.epoch, partition->new_epoch, sizeof partition->new_epoch);
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
-        partition->lanes[lane].version = 0; /* what was seen is no measure any more */
     sync_load(partition);
+}
+
+/* The epoch that this process knew, or the one before it; "" when neither did. */
+static const char *known_epoch(const struct partition *partition)
+{
+    return partition->view.epoch[0] ? partition->view.epoch : partition->high_water_epoch;
+}
+
+static bool epoch_is_known(const struct partition *partition)
+{
+    const char *known = known_epoch(partition);
+    return !known[0] || strcmp(known, partition->fence.epoch) == 0;
+}
+
+/* Once for each epoch that ends with it, also when this way in is cut off and begun again. */
+static void tell_loss(struct partition *partition, const char *loss)
+{
+    const char *known = known_epoch(partition);
+    if (known[0] && strcmp(partition->loss_epoch, known) == 0)
+        return;
+    snprintf(partition->loss_epoch, sizeof partition->loss_epoch, "%s", known);
+    snprintf(partition->loss, sizeof partition->loss, "%s", loss);
+    partition->stats->lost_writes++;
+    log_print(partition->log, LOG_LEVEL_ERROR, "redis lost writes: %s; new epoch, tools may resend",
+              loss);
 }
 
 static void advance_epoch(struct partition *partition)
 {
-    char meta[KEY_MAX_BYTES], generation[KEY_MAX_BYTES];
-    key_meta(&partition->keys, meta);
-    key_generation(&partition->keys, generation);
-    partition->stats->lost_writes++;
-    log_print(partition->log, LOG_LEVEL_ERROR, "redis lost writes: %s; new epoch, tools may resend",
-              partition->loss);
+    struct buffer *command = &partition->command;
+    char key[KEY_MAX_BYTES];
     partition_random_hex(partition->new_epoch);
     ledger_clear(partition->ledger);
-    redis_link_command(partition->link, epoch_advanced, partition, "EVALSHA %s 2 %s %s epoch %s %s",
-                       partition->script_sha[SCRIPT_ADVANCE], generation, meta,
-                       partition->fence.epoch, partition->new_epoch);
+    buffer_reset(command);
+    resp_start(command, 3 + 2 + LANE_COUNT + 3);
+    resp_text(command, "EVALSHA");
+    resp_text(command, partition->script_sha[SCRIPT_ADVANCE]);
+    resp_uint(command, 2 + LANE_COUNT);
+    key_generation(&partition->keys, key);
+    resp_text(command, key);
+    key_meta(&partition->keys, key);
+    resp_text(command, key);
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        key_lane(&partition->keys, lane, "ver", key);
+        resp_text(command, key);
+    }
+    resp_text(command, "epoch");
+    resp_text(command, partition->fence.epoch);
+    resp_text(command, partition->new_epoch);
+    partition_send(partition, epoch_advanced, partition);
 }
 
-/* Compares with what this process has seen, and with what it noted in its state folder. What was
- * seen stays the measure until the epoch has changed, should this way in be cut off before. */
-static bool went_back(struct partition *partition, uint32_t lane, uint64_t version)
+/* Compares with what this process has seen, and with what it noted in its state folder. */
+static void look_for_loss(const struct partition *partition, uint32_t lane, uint64_t version,
+                          char *loss, size_t loss_size)
 {
-    uint64_t seen = partition->lanes[lane].version;
+    size_t end = strlen(loss);
+    uint64_t seen = partition->lanes[lane].seen;
     if (lane == partition->high_water_lane && partition->high_water_version > seen &&
-        strcmp(partition->high_water_epoch, partition->fence.epoch) == 0)
+        strcmp(partition->high_water_epoch, known_epoch(partition)) == 0)
         seen = partition->high_water_version;
-    if (version >= seen) {
-        partition->lanes[lane].version = version;
-        return false;
-    }
-    snprintf(partition->loss, sizeof partition->loss,
-             "lane %" PRIu32 " is at version %" PRIu64 ", it was at %" PRIu64 ": %" PRIu64
-             " commits are gone",
-             lane, version, seen, seen - version);
-    return true;
+    if (version < seen)
+        snprintf(loss + end, loss_size - end,
+                 "%slane %" PRIu32 " was at version %" PRIu64 ", redis has it up to %" PRIu64
+                 ": %" PRIu64 " commits are gone",
+                 end ? ", " : "", lane, seen, version, seen - version);
 }
 
 static void versions_read(void *context, const redisReply *reply)
 {
     struct partition *partition = context;
-    bool lost = false;
+    char loss[sizeof partition->loss] = "";
     if (!reply)
         return;
     if (!reply_is_array(reply, 2 * LANE_COUNT)) {
-        sync_wait_and_retry(partition, "unexpected answer to MGET");
+        partition_resync_by(partition, reply, "MGET");
         return;
     }
-    if (strcmp(partition->view.epoch, partition->fence.epoch) != 0)
-        memset(partition->lanes, 0, sizeof partition->lanes); /* another data set, or told anew */
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        uint64_t version = 0, checkpoint = 0;
-        partition->lanes[lane].exists = reply_uint(reply->element[2 * lane], &version);
-        (void)reply_uint(reply->element[2 * lane + 1], &checkpoint);
-        partition->lanes[lane].checkpoint = checkpoint;
-        lost |= went_back(partition, lane, version);
+    bool known = epoch_is_known(partition);
+    for (uint32_t i = 0; i < LANE_COUNT; i++) {
+        struct lane *lane = &partition->lanes[i];
+        lane->version = lane->checkpoint = 0;
+        lane->exists = reply_uint(reply->element[(size_t)2 * i], &lane->version);
+        (void)reply_uint(reply->element[(size_t)2 * i + 1], &lane->checkpoint);
+        look_for_loss(partition, i, known ? lane->version : lane->ended, loss, sizeof loss);
     }
-    if (lost)
+    if (loss[0])
+        tell_loss(partition, loss);
+    if (!known)
+        ledger_clear(partition->ledger);
+    if (known && loss[0])
         advance_epoch(partition);
     else
         sync_load(partition);
+}
+
+/* Of an epoch that ended here: how far the lanes were. What this process saw beyond that, on a
+ * Redis that is another one now, is not here. */
+static void ended_read(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    if (!reply)
+        return;
+    const char *at = reply->type == REDIS_REPLY_STRING ? reply->str : "";
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        char *end;
+        partition->lanes[lane].ended = strtoull(at, &end, 10);
+        at = end;
+    }
+}
+
+static void ask_versions(struct partition *partition)
+{
+    char meta[KEY_MAX_BYTES];
+    key_meta(&partition->keys, meta);
+    if (!epoch_is_known(partition))
+        redis_link_command(partition->link, ended_read, partition, "HGET %s ended:%s", meta,
+                           known_epoch(partition));
+    versions_send(partition, versions_read, partition);
 }
 
 /* --- claim -------------------------------------------------------------------------------- */
@@ -114,16 +178,13 @@ static void versions_read(void *context, const redisReply *reply)
  * proposed, then there was no data set any more, and all that was in it is lost. */
 static void note_new_epoch(struct partition *partition)
 {
-    const char *known =
-        partition->view.epoch[0] ? partition->view.epoch : partition->high_water_epoch;
-    if (!known[0] || strcmp(known, partition->fence.epoch) == 0)
+    const char *known = known_epoch(partition);
+    char loss[sizeof partition->loss];
+    if (epoch_is_known(partition))
         return;
     if (strcmp(partition->new_epoch, partition->fence.epoch) == 0) {
-        partition->stats->lost_writes++;
-        snprintf(partition->loss, sizeof partition->loss,
-                 "redis was empty: the data set of epoch %s is gone", known);
-        log_print(partition->log, LOG_LEVEL_ERROR, "redis lost writes: %s; tools may resend",
-                  partition->loss);
+        snprintf(loss, sizeof loss, "redis was empty: the data set of epoch %s is gone", known);
+        tell_loss(partition, loss);
     } else {
         log_print(partition->log, LOG_LEVEL_WARNING, "the data set's epoch changed from %s to %s",
                   known, partition->fence.epoch);
@@ -138,25 +199,39 @@ static void take_claim(struct partition *partition, const redisReply *reply)
     if (!reply_uint(reply->element[1], &lane) || lane >= LANE_COUNT ||
         !reply_uint(reply->element[2], &version) || !reply_uint(reply->element[3], &generation) ||
         epoch.size != EPOCH_BYTES - 1) {
-        sync_wait_and_retry(partition, "the data set's own keys are unreadable");
+        sync_wait_and_retry(partition,
+                            "the data set's own keys are unreadable, so somebody changed "
+                            "them: restore redis from a backup");
         return;
     }
     if (generation != fence->generation)
         ledger_clear(partition->ledger);
-    partition->claimed = true;
+    partition->claimed = partition->had_lane = true;
     partition->next_renew_ms = 0;
     fence->lane = (uint32_t)lane;
     fence->version = version;
     fence->generation = generation;
     snprintf(fence->epoch, sizeof fence->epoch, "%.*s", SLICE_ARG(epoch));
     note_new_epoch(partition);
-    versions_send(partition, versions_read, partition);
+    ask_versions(partition);
+}
+
+static void claim(struct partition *partition);
+
+/* The state folder is locked, so our own former process is not the one that holds our lane. */
+static void claim_anew(struct partition *partition)
+{
+    log_print(partition->log, LOG_LEVEL_WARNING,
+              "another livetallyd has taken our lane, with our own instance id: it runs on a copy "
+              "of our state folder; this one takes a new id and another lane");
+    state_file_new_instance(partition);
+    claim(partition);
 }
 
 static void claimed(void *context, const redisReply *reply)
 {
     struct partition *partition = context;
-    char text[256];
+    char text[PROBLEM_BYTES];
     if (!reply)
         return;
     if (reply_is_array(reply, 5) && reply_is_text(reply->element[0], "claimed")) {
@@ -164,11 +239,26 @@ static void claimed(void *context, const redisReply *reply)
     } else if (reply_is_array(reply, 3) && reply_is_text(reply->element[0], "meta")) {
         struct slice field = reply_slice(reply->element[1]),
                      theirs = reply_slice(reply->element[2]);
-        snprintf(text, sizeof text, "the data set in redis was made with another %.*s: \"%.*s\"",
-                 SLICE_ARG(field), SLICE_ARG(theirs));
+        bool ours = slice_equal(field, SLICE("schema")) || slice_equal(field, SLICE("partitions"));
+        snprintf(
+            text, sizeof text,
+            "the data set in redis was made with another %.*s: \"%.*s\"; %s, or choose another "
+            "data set by redis.prefix or redis.url",
+            SLICE_ARG(field), SLICE_ARG(theirs),
+            ours ? "use the version of livetallyd that made it" : "configure the same");
         partition->ops.refused(partition->ops.context, text);
+    } else if (reply_is_array(reply, 2) && reply_is_text(reply->element[0], "forbidden")) {
+        struct slice command = reply_slice(reply->element[1]);
+        snprintf(
+            text, sizeof text,
+            "redis forbids the command %.*s, which livetallyd needs: allow it by redis-cli acl "
+            "setuser default +%.*s",
+            SLICE_ARG(command), SLICE_ARG(command));
+        sync_wait_and_retry(partition, text);
     } else if (reply_is_array(reply, 1) && reply_is_text(reply->element[0], "full")) {
         sync_wait_and_retry(partition, "all 16 lanes are taken by other daemons: stop one of them");
+    } else if (reply_is_array(reply, 1) && reply_is_text(reply->element[0], "copied")) {
+        claim_anew(partition);
     } else {
         sync_wait_and_retry(partition, reply->type == REDIS_REPLY_ERROR
                                            ? reply->str
@@ -180,14 +270,14 @@ static void claim(struct partition *partition)
 {
     struct buffer *command = &partition->command;
     char key[KEY_MAX_BYTES], token[17], zone[7], span[24];
-    partition_random_hex(token);
+    snprintf(token, sizeof token, "%s%08" PRIx32, partition->process, ++partition->claims);
     partition_random_hex(partition->new_epoch);
     partition->feed_token = strtoull(token, NULL, 16);
     snprintf(partition->fence.owner, sizeof partition->fence.owner, "%s:%s", partition->instance,
              token);
     calendar_format_offset(partition->options.calendar.offset_minutes, zone);
     buffer_reset(command);
-    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 5 + 10);
+    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 6 + 10);
     resp_text(command, "EVAL");
     resp_text(command, lua_claim);
     resp_uint(command, 2 + 2 * LANE_COUNT);
@@ -207,6 +297,7 @@ static void claim(struct partition *partition)
     resp_text(command, partition->new_epoch);
     resp_uint(command,
               (uint64_t)(clock_wall_ms(partition->clock) / partition->options.generation_ms));
+    resp_text(command, partition->had_lane ? partition->process : "");
     snprintf(span, sizeof span, "%" PRId64 " ms", partition->options.generation_ms);
     const char *const meta[] = {
         "generation_span",           span,        "schema", SCHEMA,       "currency",
@@ -251,7 +342,9 @@ static void info_read(void *context, const redisReply *reply)
     if (info.data)
         warn_about_settings(partition, info);
     if (info.data && info_says(info, "role:slave\r")) {
-        sync_wait_and_retry(partition, "this redis is a read-only replica: connect to its master");
+        sync_wait_and_retry(partition,
+                            "this redis is a read-only replica: connect to its master, or "
+                            "end its replication (replicaof no one)");
         return;
     }
     for (int script = 0; script < SCRIPT_COUNT; script++)

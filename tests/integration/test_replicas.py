@@ -92,9 +92,13 @@ def test_without_any_replica_nothing_is_acked_until_there_is_one(folder, master,
         wait_for(lambda: version(master) == "1", 5, "the commit")
         wait_until_asked_often(daemon, master)
         assert tool.upto == 0 and version(master) == "1"
+        wait_for(lambda: "0 of 1 replicas" in get(daemon, "/readyz").json().get("problem", ""), 10,
+                 "a word about it")
+        assert daemon.log.count("lower redis.durability") == 1
         replica = RedisServer(folder, options=("--replicaof", "127.0.0.1", str(master.port)))
         tool.settle()
         assert tool.accepted == 1 and version(replica) == "1"
+        assert "problem" not in get(daemon, "/readyz").json()
 
 
 def test_a_daemon_restarted_meanwhile_acks_the_retry_only_with_the_replica(master, replica, daemon):

@@ -3,19 +3,47 @@
 -- KEYS  1 meta  2 generation  3 lane:0:owner  4 lane:0:ver  5 lane:1:owner  6 lane:1:ver … (16 lanes)
 -- ARGV  1 instance id (owner values are "<instance>:<token>")  2 token  3 lease in ms
 --       4 a random epoch, for a new data set  5 generation by our clock, for a new data set
+--       6 once this process has held a lane: its number, with which its tokens begin; else ""
 --       then field, value pairs that meta must agree with (schema, currency, time zone …)
 -- Returns { "claimed", lane, version, generation, epoch }
 --       { "meta", field, theirs }     the data set was made with another configuration
 --       { "full" }                    every lane has an owner
+--       { "forbidden", command }      the user we are may not use it
+--       { "copied" }                  another process holds a lane under our instance id
 --
 -- A daemon that comes back gets the lane its instance still holds, whatever its old token was: the
--- new token makes every commit void that the old connection may still have on its way.
+-- new token makes every commit void that the old connection may still have on its way. Only a process
+-- that held no lane yet may take one from another process of its instance: that is its own former
+-- self. Two that live and have the same id would take the lane from each other for ever.
+-- meta's born_generation need not agree: it tells an audit whether the ledger ever forgot anything.
+
+-- A script that is forbidden a command stops half-way, with what it wrote before. So every command
+-- that scripts write with is tried here, on a key that never stays. Redis looks at its own state (out
+-- of memory, a replica, a full disk) only before the first write: SET is one that needs memory.
 
 local call = redis.call
-if call('EXISTS', KEYS[1]) == 0 then
-  call('HSET', KEYS[1], 'epoch', ARGV[4], unpack(ARGV, 6))
+local scratch = KEYS[1] .. ':scratch'
+for _, try in ipairs({
+  { 'SET', scratch, 'x' }, { 'DEL', scratch }, { 'HSET', scratch, 'x', 'y' },
+  { 'HDEL', scratch, 'x' }, { 'XADD', scratch, 'NOMKSTREAM', '*', 'x', 'y' },
+  { 'XDEL', scratch, '1-0' }, { 'XTRIM', scratch, 'MINID', '1-0' },
+  { 'PEXPIRE', scratch, '1' }, { 'PEXPIREAT', scratch, '1' }, { 'UNLINK', scratch },
+}) do
+  local reply = redis.pcall(unpack(try))
+  if type(reply) == 'table' and reply.err then
+    if string.find(reply.err, "can't run this command", 1, true) then
+      return { 'forbidden', string.lower(try[1]) }
+    end
+    return reply
+  end
 end
-for i = 6, #ARGV, 2 do
+if call('EXISTS', KEYS[1]) == 0 then
+  call('HSET', KEYS[1], 'epoch', ARGV[4], unpack(ARGV, 7))
+  if call('SET', KEYS[2], ARGV[5], 'NX') then
+    call('HSET', KEYS[1], 'born_generation', ARGV[5])
+  end
+end
+for i = 7, #ARGV, 2 do
   local theirs = call('HGET', KEYS[1], ARGV[i])
   if theirs ~= ARGV[i + 1] then
     return { 'meta', ARGV[i], theirs or '' }
@@ -28,6 +56,9 @@ local lane
 for n = 0, 15 do
   local owner = call('GET', KEYS[3 + 2 * n])
   if owner and string.sub(owner, 1, #mine) == mine then
+    if string.sub(owner, #mine + 1, #mine + #ARGV[6]) ~= ARGV[6] then
+      return { 'copied' }
+    end
     lane = n
     break
   elseif not owner then
@@ -38,7 +69,13 @@ if not lane then
   return { 'full' }
 end
 call('SET', KEYS[3 + 2 * lane], mine .. ARGV[2], 'PX', ARGV[3])
-call('SET', KEYS[4 + 2 * lane], '0', 'NX')
+if call('EXISTS', KEYS[4 + 2 * lane]) == 0 then
+  -- A new lane; or its version was deleted by hand: its newest commit tells it.
+  local feed = string.gsub(KEYS[4 + 2 * lane], 'ver$', 'feed')
+  local newest = call('XREVRANGE', feed, '+', '-', 'COUNT', 1)[1]
+  local checkpoint = call('GET', (string.gsub(KEYS[4 + 2 * lane], 'ver$', 'ckpt')))
+  call('SET', KEYS[4 + 2 * lane], newest and string.match(newest[1], '^%d+') or checkpoint or '0')
+end
 return {
   'claimed', lane, call('GET', KEYS[4 + 2 * lane]), call('GET', KEYS[2]), call('HGET', KEYS[1], 'epoch'),
 }

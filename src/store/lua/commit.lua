@@ -17,7 +17,9 @@
 --         "r", id, place, record   or   "c", kind, id, json }          "" where there is nothing
 --
 -- Neither Lua nor MULTI rolls back, so every check comes before the first write. Should Redis be out
--- of memory, the first write fails and nothing was done.
+-- of memory, or unable to write to its disk, the first write fails and nothing was done. What a user may
+-- do can change at any time, though: SET is tried beforehand, on a key that exists, and when HSET is
+-- forbidden, the only write before it is undone.
 
 local call, unpack = redis.call, unpack
 local fence = call('MGET', KEYS[1], KEYS[2], KEYS[3])
@@ -109,22 +111,35 @@ if ARGV[6] == '' then
   return 1
 end
 
+local function set(key, ...)
+  local reply = redis.pcall('HSET', key, ...)
+  if type(reply) == 'table' then
+    call('XDEL', KEYS[5], ARGV[5] .. '-0')
+    call('XSETID', KEYS[5], ARGV[2] .. '-0')
+    error(reply)
+  end
+end
+
+call('SET', KEYS[2], ARGV[2], 'NX')
+if previous_exists then
+  call('HDEL', KEYS[7], '')
+end
 call('XADD', KEYS[5], ARGV[5] .. '-0', 'e', ARGV[6])
 if new_count > 0 then
-  call('HSET', KEYS[6], unpack(ARGV, new_first, new_first + 2 * new_count - 1))
+  set(KEYS[6], unpack(ARGV, new_first, new_first + 2 * new_count - 1))
 end
 for p = known_first, known_first + 5 * (known_count - 1), 5 do
   local action = ARGV[p + 3]
   if action == 's' then
-    call('HSET', ARGV[p + 1] == 'p' and KEYS[7] or KEYS[6], ARGV[p], ARGV[p + 4])
+    set(ARGV[p + 1] == 'p' and KEYS[7] or KEYS[6], ARGV[p], ARGV[p + 4])
   elseif action == 'm' then
-    call('HSET', KEYS[6], ARGV[p], ARGV[p + 4])
+    set(KEYS[6], ARGV[p], ARGV[p + 4])
     call('HDEL', KEYS[7], ARGV[p])
   end
 end
 for p = catalog_first, catalog_first + 4 * (catalog_count - 1), 4 do
   if ARGV[p + 3] ~= '' then
-    call('HSET', KEYS[tonumber(ARGV[p])], ARGV[p + 1], ARGV[p + 3])
+    set(KEYS[tonumber(ARGV[p])], ARGV[p + 1], ARGV[p + 3])
   end
 end
 call('SET', KEYS[2], ARGV[5])

@@ -2,8 +2,8 @@
  * The names of our keys in Redis. All of a partition's keys carry one hash tag, so that they fall
  * into one Cluster slot and a script may use them together: "<prefix>{0}:<name>".
  */
-#ifndef LIVETALLY_STORE_KEYS_H
-#define LIVETALLY_STORE_KEYS_H
+#ifndef LIVETALLY_KEYS_H
+#define LIVETALLY_KEYS_H
 
 #include <stdint.h>
 
