@@ -1,7 +1,7 @@
 #!/bin/sh
 # Checks that the layers depend on each other one way only:
 #
-#   daemon ─▶ net, store ─▶ core          cli ─▶ core
+#   daemon ─▶ net, store ─▶ core          cli ─▶ verify ─▶ store, core
 #
 #   check-layers.sh BUILD                 (libcore.a and gen/ have to be there)
 set -eu
@@ -48,9 +48,22 @@ found=$(includes 'hiredis/|livetally/redis_link|livetally/partition|livetally/em
 found=$(includes 'libwebsockets' $(files src/daemon))
 [ -z "$found" ] || fail "daemon includes libwebsockets itself" "$found"
 
+# Verify asks Redis without an event loop, and counts by itself: what it audits may not help it.
+# shellcheck disable=SC2046
+found=$(includes 'uv\.h|libwebsockets|livetally/(partition|embedded|server|hub|view|board|batch|ledger)' \
+    $(files src/verify))
+[ -z "$found" ] || fail "verify includes what it may not use" "$found"
+# shellcheck disable=SC2046
+found=$(includes 'livetally/verify' $(files src/core) $(files src/store) $(files src/net) \
+    $(files src/daemon))
+[ -z "$found" ] || fail "only cli may include verify" "$found"
+# shellcheck disable=SC2046
+found=$(includes 'hiredis/|livetally/(redis_link|keys)' $(files src/cli))
+[ -z "$found" ] || fail "cli reaches past verify to Redis" "$found"
+
 # 3. Headers beside the sources are private to their folder.
-for folder in core store net daemon cli; do
-    for other in core store net daemon cli; do
+for folder in core store net daemon cli verify; do
+    for other in core store net daemon cli verify; do
         [ "$folder" = "$other" ] && continue
         for header in src/"$other"/*.h; do
             [ -e "$header" ] || continue

@@ -13,9 +13,10 @@
 
 enum {
     EXIT_DONE = 0,
-    EXIT_REJECTED = 1,    /* some events were rejected */
+    EXIT_REJECTED = 1,    /* some events were rejected; or totals are wrong */
     EXIT_USAGE = 2,       /* the command line is wrong */
     EXIT_UNDELIVERED = 3, /* the server could not be reached, or did not answer */
+    EXIT_BUSY = 4,        /* what was to be checked changed all the time */
 };
 
 struct command {
@@ -29,6 +30,7 @@ extern const struct command command_post;
 extern const struct command command_watch;
 extern const struct command command_totals;
 extern const struct command command_simulate;
+extern const struct command command_verify;
 
 /* Prints the sentence and where to find help, to stderr; returns EXIT_USAGE. */
 int cli_usage_error(const struct command *command, const char *format, ...)

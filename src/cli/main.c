@@ -9,16 +9,14 @@
 #include "livetally/version.h"
 
 static const struct command *const commands[] = {
-    &command_post,
-    &command_watch,
-    &command_totals,
-    &command_simulate,
+    &command_post, &command_watch, &command_totals, &command_simulate, &command_verify,
 };
 
 static void print_help(FILE *out)
 {
     fprintf(out,
-            "livetally talks to a livetallyd: posts orders to it and shows its live totals.\n\n"
+            "livetally talks to a livetallyd: posts orders to it and shows its live totals; and\n"
+            "audits what stands in Redis.\n\n"
             "Usage: livetally COMMAND [URL] [OPTION…]\n\n"
             "Commands:\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -31,6 +29,7 @@ static void print_help(FILE *out)
             "  livetally simulate --rate 40          a livestream to look at\n"
             "  livetally watch total top/hosts       follow it in the terminal\n"
             "  livetally post < orders.jsonl         send real orders\n"
+            "  livetally verify --redis URL          are all totals what the orders say?\n"
             "\n`livetally COMMAND --help` tells more and shows examples.\n");
 }
 
