@@ -225,6 +225,8 @@ static void on_tick(uv_timer_t *timer)
     struct partition *partition = timer->data;
     int64_t now_ms = partition_now_ms(partition);
     board_set_now(partition->view.board, now_ms);
+    if (partition->next_board)
+        board_set_now(partition->next_board, now_ms);
     if (partition->was_ready)
         follow_staleness(partition, now_ms);
     if (partition->phase == PHASE_SYNC && partition->next_sync_ms &&

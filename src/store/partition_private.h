@@ -166,6 +166,7 @@ struct partition {
     bool commit_refused;   /* by Redis, the last time: nothing gets durable */
     bool checkpoint_refused;
     int64_t live_since_ms;
+    bool ended_is_noted; /* how far the lanes were when the epoch that we knew ended here */
     uint64_t high_water_version;
     uint32_t high_water_lane;
     char high_water_epoch[EPOCH_BYTES];

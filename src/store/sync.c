@@ -285,6 +285,8 @@ void sync_load(struct partition *partition)
     struct sync *sync = partition->sync = mem_zalloc(sizeof *partition->sync);
     partition->next_board = board_new(&options);
     board_continue_version(partition->next_board, board_version(partition->view.board));
+    /* What is loaded now must not look idle until the hub watches it. */
+    board_set_now(partition->next_board, partition_now_ms(partition));
     partition->next_catalog = catalog_new(partition->options.max_catalog);
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
         partition->lanes[lane].cursor = partition->lanes[lane].behind = 0;

@@ -137,6 +137,9 @@ static void versions_read(void *context, const redisReply *reply)
         (void)reply_uint(reply->element[(size_t)2 * i + 1], &lane->checkpoint);
         look_for_loss(partition, i, known ? lane->version : lane->ended, loss, sizeof loss);
     }
+    if (loss[0] && !known && !partition->ended_is_noted)
+        snprintf(loss, sizeof loss, "the data set of epoch %s is not in this redis",
+                 known_epoch(partition));
     if (loss[0])
         tell_loss(partition, loss);
     if (!known)
@@ -154,7 +157,8 @@ static void ended_read(void *context, const redisReply *reply)
     struct partition *partition = context;
     if (!reply)
         return;
-    const char *at = reply->type == REDIS_REPLY_STRING ? reply->str : "";
+    partition->ended_is_noted = reply->type == REDIS_REPLY_STRING;
+    const char *at = partition->ended_is_noted ? reply->str : "";
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
         char *end;
         partition->lanes[lane].ended = strtoull(at, &end, 10);
