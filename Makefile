@@ -1,6 +1,7 @@
 # livetally. `make help` lists what can be made.
 #
 # Layers, each built from its folder:  core ◀── store (Redis), net (libwebsockets) ◀── daemon
+#                                       core, store ◀── verify (auditor) ◀── cli
 # Variables worth setting: CC, CFLAGS, PREFIX, DESTDIR, WERROR=0, SANITIZE=address,undefined, V=1.
 
 CC ?= cc
@@ -27,8 +28,9 @@ RATE ?= 40
 # service that the package redis-server would start.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libuv1-dev libwebsockets-dev \
 	libwebsockets-evlib-uv libhiredis-dev libsystemd-dev libinih-dev uthash-dev redis-tools
-TEST_PACKAGES := clang clang-tidy clang-format cppcheck shellcheck libcmocka-dev libjansson-dev \
-	python3 python3-pytest python3-websockets python3-redis libfaketime systemd
+TEST_PACKAGES := clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck \
+	libcmocka-dev libjansson-dev python3 python3-pytest python3-pytest-xdist \
+	python3-websockets python3-redis libfaketime systemd
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wformat=2 -Wcast-qual -Wvla -Wwrite-strings \
@@ -43,7 +45,7 @@ LDFLAGS_ALL = $(SANFLAGS) $(if $(SANITIZE),,-Wl$(comma)-z$(comma)relro$(comma)-z
 # pkg-config is asked when first needed and then remembered: it may not be installed yet.
 DAEMON_LIBS = $(eval DAEMON_LIBS := $(shell pkg-config --libs \
 	libwebsockets libuv hiredis libsystemd inih))$(DAEMON_LIBS) -lm
-CLIENT_LIBS = $(eval CLIENT_LIBS := $(shell pkg-config --libs libwebsockets libuv))$(CLIENT_LIBS) -lm
+CLIENT_LIBS = $(eval CLIENT_LIBS := $(shell pkg-config --libs libwebsockets libuv hiredis))$(CLIENT_LIBS) -lm
 TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs cmocka jansson))$(TEST_LIBS) -lm
 
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
@@ -52,18 +54,28 @@ STORE_OBJS := $(call objects,src/store/*.c)
 NET_OBJS := $(call objects,src/net/*.c)
 DAEMON_OBJS := $(call objects,src/daemon/*.c src/main.c)
 CLIENT_OBJS := $(call objects,src/cli/*.c)
+# `livetally verify` shares with the store how Redis is addressed and how keys are spelled.
+VERIFY_OBJS := $(call objects,src/verify/*.c) $(BUILD)/obj/store/keys.o \
+	$(BUILD)/obj/store/redis_target.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 LUA_FILES := $(wildcard src/store/lua/*.lua)
 ASSET_FILES := $(wildcard $(addprefix src/dashboard/*.,html css js svg))
 GENERATED := $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/assets.h
 
 C_FILES := $(wildcard src/*.c src/*/*.c)
 H_FILES := $(wildcard include/livetally/*.h src/*/*.h)
-TEST_C_FILES := $(wildcard tests/unit/*.c tests/unit/*.h tests/bench/*.c)
+TEST_C_FILES := $(wildcard tests/unit/*.[ch] tests/bench/*.c tests/fuzz/*.[ch] tests/integration/faults/*.c)
 SHELL_FILES := $(wildcard .ci/* tests/*.sh tests/*/*.sh src/*/*.sh src/*/*/*.sh)
 
 # Sanitizers make everything slower: more patience, and smaller heaps of events.
 SLOW := LIVETALLY_PATIENCE=3 LIVETALLY_EVENTS=20000
+
+# Of `make fuzz` and `make fuzz-corpus`.
+FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_S ?= 60
+FUZZ_RUNS ?= 20000
+FUZZ_MAKE = $(MAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=$(BUILD)/fuzz
 
 # A Redis server found by `make deps` outside the PATH.
 export PATH := $(CURDIR)/build/bin:$(PATH)
@@ -78,7 +90,7 @@ $(BUILD)/livetallyd: $(DAEMON_OBJS) $(NET_OBJS) $(STORE_OBJS) $(BUILD)/libcore.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(DAEMON_LIBS) -o $@
 
-$(BUILD)/livetally: $(CLIENT_OBJS) $(BUILD)/libcore.a
+$(BUILD)/livetally: $(CLIENT_OBJS) $(VERIFY_OBJS) $(BUILD)/libcore.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(CLIENT_LIBS) -o $@
 
@@ -108,8 +120,11 @@ $(BUILD)/gen/assets.h: src/dashboard/embed.sh Makefile $(ASSET_FILES)
 # What a unit test links besides core: objects by their place under src/, and libraries.
 test_config_PARTS := daemon/config daemon/config_check daemon/config_file daemon/file
 test_config_LIBS := -linih
+test_advice_PARTS := store/advice
 test_exact_redis_PARTS := store/commit store/keys store/resp
 test_exact_redis_LIBS := -lhiredis
+test_verify_PARTS := $(addprefix verify/,audit_compare audit_count audit_lane audit_ledger \
+	audit_sums findings tally)
 $(BUILD)/tests/test_exact_redis: | $(BUILD)/gen/lua_scripts.h
 
 .SECONDEXPANSION:
@@ -119,6 +134,31 @@ $(BUILD)/tests/%: tests/unit/%.c $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$($
 	$(call say,TEST)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -Isrc $(LDFLAGS_ALL) $< $(filter %.o %.a,$^) \
 		$($*_LIBS) $(TEST_LIBS) -o $@
+
+# A fuzz target is linked likewise; `fuzz` and `fuzz-corpus` build all of it anew, instrumented.
+fuzz_address_PARTS := cli/url net/address store/redis_target
+fuzz_config_PARTS := $(test_config_PARTS)
+fuzz_config_LIBS := -linih
+
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$(fuzz_$$*_PARTS))) \
+		$(BUILD)/libcore.a
+	$(call say,FUZZER)
+	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -Isrc $(LDFLAGS_ALL) $< \
+		$(filter %.o %.a,$^) $(fuzz_$*_LIBS) -ljansson -lm -o $@
+
+fuzzers: $(FUZZERS)
+
+fuzz: ## look for inputs that break the parsers, FUZZ_S seconds each (FUZZ=name: one of them)
+	+$(FUZZ_MAKE) fuzzers
+	tests/fuzz/run.sh search $(BUILD)/fuzz $(FUZZ_S) $(FUZZ)
+
+fuzz-corpus: ## a short fixed run of every fuzz target over its corpus
+	+$(FUZZ_MAKE) fuzzers
+	tests/fuzz/run.sh replay $(BUILD)/fuzz $(FUZZ_RUNS) $(FUZZ)
+
+fuzz-merge: ## put what `make fuzz` found into the corpora, as few files as cover it all
+	+$(FUZZ_MAKE) fuzzers
+	tests/fuzz/run.sh merge $(BUILD)/fuzz 0 $(FUZZ)
 
 tests: $(UNIT_TESTS)
 
@@ -137,10 +177,24 @@ $(BUILD)/bench_commit: tests/bench/bench_commit.c $(patsubst %,$(BUILD)/obj/stor
 bench: $(BUILD)/bench_commit all ## measure CPU per order: commits alone, then the whole daemon
 	tests/bench/run.sh $(BUILD)
 
+# Tests of the running daemon. They mostly wait, so two run at a time.
+PYTEST = LIVETALLY_BUILD=$(abspath $(BUILD)) $(if $(SANITIZE),$(SLOW)) \
+	/usr/bin/python3 -m pytest -q -p no:cacheprovider $(if $(SANITIZE),-m "not plain_build")
+FAULTS := tests/integration/faults
+
 integration: all ## test the daemon from outside (ARGS="-k name" chooses)
-	LIVETALLY_BUILD=$(abspath $(BUILD)) $(if $(SANITIZE),$(SLOW)) \
-		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration \
-		$(if $(SANITIZE),-m "not plain_build") $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile tests/integration --ignore=$(FAULTS) $(ARGS)
+
+faults: all ## break things while the daemon works, and check every sum (ARGS="-k name" chooses)
+	$(PYTEST) -n 2 $(FAULTS) $(ARGS)
+
+CHAOS_S ?= 600
+chaos: all ## random faults for CHAOS_S seconds (CHAOS_SEED=n: begin with the round of that seed)
+	CHAOS_S=$(CHAOS_S) $(PYTEST) -s $(FAULTS)/test_chaos.py
+
+SOAK_S ?= 600
+soak: all ## mixed load for SOAK_S seconds: memory and descriptors stay flat
+	SOAK_S=$(SOAK_S) $(PYTEST) -s $(FAULTS)/test_soak.py
 
 layers: $(BUILD)/libcore.a $(GENERATED) ## check that arrows between layers point one way
 	CC="$(CC)" tests/check-layers.sh $(BUILD)
@@ -212,8 +266,9 @@ help: ## list these targets
 		while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
 
 -include $(patsubst %.o,%.d,$(CORE_OBJS) $(STORE_OBJS) $(NET_OBJS) \
-	$(DAEMON_OBJS) $(CLIENT_OBJS)) $(UNIT_TESTS:=.d)
+	$(DAEMON_OBJS) $(CLIENT_OBJS) $(VERIFY_OBJS)) $(UNIT_TESTS:=.d) $(FUZZERS:=.d)
 
 .DELETE_ON_ERROR:
-.PHONY: all tools tests unit san bench integration layers unitfile lint lint-format lint-shell lint-cppcheck \
-	lint-tidy format sample run check deps deps-test install uninstall clean help
+.PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench integration faults chaos soak \
+	layers unitfile lint lint-format lint-shell lint-cppcheck lint-tidy format sample run check \
+	deps deps-test install uninstall clean help

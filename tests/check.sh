@@ -26,6 +26,8 @@ step() { # NAME COMMAND...
 }
 
 sanitize='SANITIZE=address,undefined'
+# What leads through the code least trodden; `make SANITIZE=address,undefined faults` runs all.
+broken_ways='chaos or soak or tools or crowd or tampering or refusals or surroundings or lost'
 step build-gcc "$make" -k -j "$jobs" CC=gcc all
 step build-clang "$make" -k -j "$jobs" CC=clang BUILD=build/clang all tests
 step build-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize all tests
@@ -37,8 +39,11 @@ step cppcheck "$make" CC=gcc lint-cppcheck
 step tidy "$make" -k -j "$jobs" CC=gcc lint-tidy
 step unit "$make" -k -j "$jobs" CC=gcc unit
 step unit-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize unit
+step fuzz-corpus "$make" -k -j "$jobs" fuzz-corpus
 step integration "$make" CC=gcc integration
 step integration-sanitized "$make" CC=gcc $sanitize integration
+step faults "$make" CC=gcc faults
+step faults-sanitized "$make" CC=gcc $sanitize faults ARGS="-k '$broken_ways'"
 
 echo "took $(($(date +%s) - started)) s"
 if [ -n "$failed" ]; then

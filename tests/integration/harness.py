@@ -191,7 +191,8 @@ class RedisServer(Process):
 
 
 class Daemon(Process):
-    """livetallyd. redis: a RedisServer, or None for the embedded one, or the text of --redis."""
+    """livetallyd. redis: a RedisServer or a Proxy before one, or None for the embedded one, or the
+    text of --redis."""
 
     _count = 0
 
@@ -208,7 +209,7 @@ class Daemon(Process):
             self.start()
 
     def command(self):
-        target = self.redis.target if isinstance(self.redis, RedisServer) else self.redis
+        target = getattr(self.redis, "target", self.redis)
         command = [BUILD / "livetallyd", "--state-dir", self.state,
                    "--redis", target or "embedded"]
         for address in self.listen:

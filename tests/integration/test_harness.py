@@ -1,10 +1,16 @@
 """The tools of the tests themselves: a model or harness that errs would prove nothing."""
+import contextlib
 import random
+import threading
+
+import pytest
+import redis as redis_client
 
 from events import order, product, refund, session
 from expected import every_topic, payload
 from harness import now_ms, process_alive, wait_for
 from model import Model
+from proxy import Proxy, Splitter, words
 from traffic import HOUR, Traffic
 
 
@@ -86,3 +92,56 @@ def test_traffic_means_the_same_in_whatever_order_it_comes():
         "accepted": True, "duplicate": True, "parked": True}
     assert any(e["time"] < now - 72 * HOUR for e in traffic.distinct)
     assert len(every_topic(straight)) > 200
+
+
+def test_the_proxy_finds_where_requests_and_replies_end():
+    values = [b"*2\r\n$3\r\nGET\r\n$5\r\na\r\nbc\r\n", b":1\r\n", b"+OK\r\n", b"$-1\r\n", b"*-1\r\n",
+              b"*3\r\n*1\r\n:7\r\n$0\r\n\r\n*0\r\n", b"-OOM no memory\r\n"]
+    stream, chance = b"".join(values), random.Random(7)
+    for _ in range(200):
+        splitter, found, at = Splitter(), [], 0
+        while at < len(stream):
+            step = chance.choice((1, 2, 3, 9, 100))
+            found += splitter.feed(stream[at:at + step])
+            at += step
+        assert found == values
+    assert words(values[0]) == [b"GET", b"a\r\nbc"]
+
+
+def test_the_proxy_stops_the_world_at_the_moment_asked_for(folder, redis):
+    proxy = Proxy(folder, redis)
+    client = redis_client.Redis(unix_socket_path=proxy.target.removeprefix("unix:"),
+                                decode_responses=True, retry_on_error=[])
+    assert client.set("n", 1)
+    proxy.answer("incrby", "-OOM no memory", times=1)
+    with pytest.raises(redis_client.ResponseError):
+        client.incrby("n")
+    assert client.get("n") == "1"
+
+    @contextlib.contextmanager
+    def asking(at):
+        """Counts in the background; the one who asks must learn nothing of it."""
+        held, errors = proxy.catch("incrby", at), []
+
+        def ask():
+            try:
+                client.incrby("n")
+            except redis_client.ConnectionError as error:
+                errors.append(error)
+        thread = threading.Thread(target=ask)
+        thread.start()
+        yield held.wait()
+        thread.join()
+        assert errors
+
+    with asking("request") as held:
+        held.cut()
+    assert redis.client().get("n") == "1", "it never arrived"
+    with asking("reply") as held:
+        held.cut()
+    assert redis.client().get("n") == "2", "it was done"
+    with asking("request") as held:
+        held.hang_up()
+        assert redis.client().get("n") == "2"
+        assert held.deliver_late() == b":3\r\n"
+    assert client.get("n") == "3"
