@@ -125,6 +125,7 @@ test_exact_redis_PARTS := store/commit store/keys store/resp
 test_exact_redis_LIBS := -lhiredis
 test_verify_PARTS := $(addprefix verify/,audit_compare audit_count audit_lane audit_ledger \
 	audit_sums findings tally)
+test_verify_past_PARTS := $(test_verify_PARTS)
 $(BUILD)/tests/test_exact_redis: | $(BUILD)/gen/lua_scripts.h
 
 .SECONDEXPANSION:
