@@ -133,7 +133,10 @@ void loader_feed_lacks(struct partition *partition, uint32_t lane)
 static void begin_again(struct loader *loader)
 {
     if (++loader->attempts == ATTEMPTS_MAX) {
-        loader_feed_lacks(loader->partition, loader->feed_lane);
+        if (loader->feed_lane < LANE_COUNT)
+            loader_feed_lacks(loader->partition, loader->feed_lane);
+        else
+            partition_resync(loader->partition, "lanes came and went while totals were read");
         return;
     }
     drop_images(loader);
@@ -376,6 +379,16 @@ static void plan_scans(struct loader *loader)
         }
 }
 
+/* A lane whose version somebody deleted since the way in began would be left out, and our own would
+ * count from zero again. On one connection nobody but us moves our own. */
+static bool is_as_known(const struct partition *partition, uint32_t lane, bool exists,
+                        uint64_t version)
+{
+    if (lane == partition->fence.lane)
+        return exists && version == partition->fence.version;
+    return exists ? version >= partition->lanes[lane].version : !partition->lanes[lane].exists;
+}
+
 static void versions_read(void *context, const redisReply *reply)
 {
     struct loader *loader = context;
@@ -389,7 +402,12 @@ static void versions_read(void *context, const redisReply *reply)
     loader->lanes = 0;
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
         uint64_t version = 0, checkpoint = 0;
-        if (!reply_uint(reply->element[2 * lane], &version))
+        bool exists = reply_uint(reply->element[2 * lane], &version);
+        if (!is_as_known(partition, lane, exists, version)) {
+            partition_resync(partition, "the version of a lane is gone, or went back");
+            return;
+        }
+        if (!exists)
             continue;
         (void)reply_uint(reply->element[2 * lane + 1], &checkpoint);
         loader->lanes |= 1u << lane;

@@ -129,6 +129,12 @@ static void versions_read(void *context, const redisReply *reply)
         partition_resync_by(partition, reply, "MGET");
         return;
     }
+    uint64_t own;
+    if (!reply_uint(reply->element[(size_t)2 * partition->fence.lane], &own) ||
+        own != partition->fence.version) {
+        partition_resync(partition, "the version of our lane changed since we claimed it");
+        return;
+    }
     bool known = epoch_is_known(partition);
     for (uint32_t i = 0; i < LANE_COUNT; i++) {
         struct lane *lane = &partition->lanes[i];

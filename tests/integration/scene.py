@@ -194,8 +194,10 @@ class Scene:
             wait_for(lambda: self.differences(self.asked(daemon, first)) == [], 10,
                      "the grand total")
         finally:
-            assert self.differences(self.asked(daemon, first)) == []
-        assert self.differences(self.asked(daemon, self.topics)) == []
+            wrong = self.differences(self.asked(daemon, first))
+            assert not wrong, f"{daemon.name} (got, want): {wrong}"
+        wrong = self.differences(self.asked(daemon, self.topics))
+        assert not wrong, f"{daemon.name} (got, want): {wrong[:3]}"
 
     def asked(self, daemon, topics):
         got = {}
