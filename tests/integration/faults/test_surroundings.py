@@ -19,11 +19,11 @@ class Disk:
     """Of a redis-server: full() until room()."""
 
     def __init__(self, folder):
-        self.flag, self.library = folder.path / "full", folder.path / "full_disk.so"
+        self.flag, self.shim = folder.path / "full", folder.path / "full_disk.so"
         source = Path(__file__).with_name("full_disk.c")
-        built = run("cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", self.library, source, "-ldl")
+        built = run("cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", self.shim, source, "-ldl")
         assert built.returncode == 0, built.stderr
-        self.env = [f"LD_PRELOAD={self.library}", f"FULL_DISK={self.flag}"]
+        self.env = [f"LD_PRELOAD={self.shim}", f"FULL_DISK={self.flag}"]
 
     def full(self):
         self.flag.touch()
