@@ -121,6 +121,7 @@ $(BUILD)/gen/assets.h: src/dashboard/embed.sh Makefile $(ASSET_FILES)
 test_config_PARTS := daemon/config daemon/config_check daemon/config_file daemon/file
 test_config_LIBS := -linih
 test_advice_PARTS := store/advice
+test_embedded_aof_PARTS := store/embedded_aof
 test_exact_redis_PARTS := store/commit store/keys store/resp
 test_exact_redis_LIBS := -lhiredis
 test_verify_PARTS := $(addprefix verify/,audit_compare audit_count audit_lane audit_ledger \

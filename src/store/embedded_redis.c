@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "embedded_aof.h"
 #include "embedded_files.h"
 #include "livetally/mem.h"
 
@@ -197,6 +198,10 @@ static int start_server(struct embedded_redis *redis, struct error *error)
     int log_fd = -1;
     int lock_fd = -1;
     int status = embedded_files_lock(&redis->files, &lock_fd, error);
+    if (status < 0) {
+        goto out;
+    }
+    status = embedded_aof_mend(redis->files.folder, redis->log, error);
     if (status < 0) {
         goto out;
     }

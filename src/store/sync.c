@@ -274,6 +274,10 @@ static void own_feed_read(void *context, const redisReply *reply)
                   own_feed_read, partition);
     else if (sync->feed_version < partition->fence.version)
         loader_feed_lacks(partition, partition->fence.lane); /* what it touched is not known */
+    else if (sync->feed_version > partition->fence.version)
+        sync_wait_and_retry(partition,
+                            "the feed of our lane has a commit that its version does not, so redis "
+                            "replayed half a commit: restore redis from a backup");
     else
         load_groups(partition);
 }

@@ -12,6 +12,8 @@ viewers that watch every topic. What is left for a test is to say what breaks, a
 """
 import re
 
+import redis as redis_client
+
 from clients import Tool, Viewer, feed_all, get, metrics, series_buckets, totals
 from expected import every_topic, payload
 from harness import EVENTS, PATIENCE, Daemon, RedisServer, livetally, now_ms, wait_for
@@ -28,6 +30,17 @@ QUICK = {"redis.reply_timeout_ms": 300, "redis.connect_timeout_ms": 300,
 # Those that no busy machine reaches: for tests that say themselves when a connection breaks.
 CALM = {"redis.reply_timeout_ms": 10_000, "redis.connect_timeout_ms": 10_000,
         "redis.lease_ms": 20_000}
+
+
+class EmbeddedRedis:
+    """The private redis-server of a daemon, as a Scene asks for it."""
+
+    def __init__(self, daemon):
+        self.target = f"unix:{daemon.state}/redis.sock"
+
+    def client(self):
+        return redis_client.Redis(unix_socket_path=self.target.removeprefix("unix:"),
+                                  decode_responses=True, encoding_errors="replace")
 
 
 class World:

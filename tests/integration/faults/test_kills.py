@@ -10,8 +10,8 @@ from clients import Tool, Viewer
 from events import order
 from harness import Daemon, wait_for
 from proxy import concludes, words, writes_cells
-from scene import CALM, Scene, World, finish, metric, sold, wait_ready
-from test_embedded import client_of, redis_pid
+from scene import CALM, EmbeddedRedis, Scene, World, finish, metric, sold, wait_ready
+from test_embedded import redis_pid
 
 SOME = 10_000  # events: enough commits for every fault to meet one
 OFTEN = {**CALM, "redis.checkpoint_ms": 100}
@@ -294,17 +294,6 @@ def test_killed_together_with_redis(folder, fsync):
         scene.watch()
         scene.check_everything()
     world.stop()
-
-
-class EmbeddedRedis:
-    """The private redis-server of a daemon, as a Scene asks for it."""
-
-    def __init__(self, daemon):
-        self.daemon = daemon
-        self.target = f"unix:{daemon.state}/redis.sock"
-
-    def client(self):
-        return client_of(self.daemon)
 
 
 def test_killed_together_with_its_embedded_redis(folder):
