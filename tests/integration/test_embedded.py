@@ -2,11 +2,10 @@
 import os
 import signal
 
-import redis as redis_client
-
 from clients import Tool, Viewer, feed_all, get, lines, post_events, totals
 from events import order
 from harness import PATIENCE, Daemon, children_of, process_alive, wait_for
+from scene import EmbeddedRedis
 
 
 def redis_pid(daemon):
@@ -20,13 +19,9 @@ def redis_pid(daemon):
     return None
 
 
-def client_of(daemon):
-    return redis_client.Redis(unix_socket_path=f"{daemon.state}/redis.sock", decode_responses=True)
-
-
 def test_it_runs_as_promised(folder):
     daemon = Daemon(folder)
-    client = client_of(daemon)
+    client = EmbeddedRedis(daemon).client()
     config = client.config_get("*")
     want = {"port": "0", "appendonly": "yes", "appendfsync": "always", "save": "",
             "maxmemory-policy": "noeviction", "hash-max-listpack-entries": "64",

@@ -3,13 +3,13 @@ in of a daemon, data sets that lost writes. And what a daemon holds in memory st
 import random
 import shutil
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from clients import Tool, Viewer, feed_all, get, lines, metrics, totals
 from events import host, order, session
 from harness import EVENTS, PATIENCE, Daemon, RedisServer, livetallyd, now_ms, wait_for
+from scene import resident_bytes
 
 USAGE = 2
 IN_MEMORY = ("--appendonly", "no")
@@ -271,11 +271,6 @@ def test_viewers_who_want_more_cells_than_there_may_be_do_not_stop_orders(folder
         viewer.unsubscribe(*shown)
         wait_for(lambda: "errors" not in viewer.subscribe(errors[0]["topic"]), 10, "room")
     daemon.stop()
-
-
-def resident_bytes(daemon):
-    status = Path(f"/proc/{daemon.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
 @pytest.mark.plain_build  # sanitizers hold freed memory back
