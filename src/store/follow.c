@@ -259,7 +259,7 @@ static void renewed(void *context, const redisReply *reply)
     if (reply->type != REDIS_REPLY_INTEGER)
         partition_resync_by(partition, reply, "the owner of our lane");
     else if (reply->integer != 1)
-        partition_resync(partition, "our lease of the lane has run out");
+        partition_resync(partition, "the lane is no longer ours: lease run out or claimed anew");
 }
 
 void follow_renew(struct partition *partition)
