@@ -4,6 +4,10 @@
  * moves to the version of that beginning and the feed is trimmed. What a hash has is told by each
  * cell's own version, so being cut off anywhere is harmless.
  *
+ * One that writes many cells puts off the next, up to SPACING_MAX_MS: most of them will have
+ * changed again by then, and are written once for all of it. Meanwhile the feed grows, which a
+ * start has to read again; so no more than UNWRITTEN_BYTES of it are waited for.
+ *
  * A cell of a group that isn't loaded holds only what was added since its last checkpoint; the
  * value it is to be added to (its base) is read first.
  *
@@ -12,11 +16,15 @@
  */
 #include <stdlib.h>
 
+#include "packed.h"
 #include "partition_private.h"
 #include "resp.h"
 
 #define FIXED_KEYS      4
 #define MARK_SPACING_MS 1000
+#define CELLS_PER_MS    50 /* about a twentieth of Redis's time */
+#define SPACING_MAX_MS  5000
+#define UNWRITTEN_BYTES (UINT64_C(32) << 20) /* about a million orders: a second or two to read */
 
 static void next_chunk(struct partition *partition);
 
@@ -183,16 +191,17 @@ static void write_run(struct partition *partition, uint32_t start, uint32_t end)
         resp_uint(command, (uint64_t)expires);
     else
         resp_text(command, "");
-    resp_uint(command, end - start);
+    buffer_reset(text);
     for (uint32_t i = start; i < end; i++) {
         const struct cell *cell = cell_of(checkpoint->refs[i]);
-        buffer_reset(text);
+        size_t string = packed_begin(text);
         cell_field_write(text, partition->view.names, key, cell->key);
-        resp_slice(command, buffer_slice(text));
-        buffer_reset(text);
+        packed_end(text, string);
+        string = packed_begin(text);
         cell_value_write(text, &cell->own, partition->fence.version);
-        resp_slice(command, buffer_slice(text));
+        packed_end(text, string);
     }
+    resp_slice(command, buffer_slice(text));
 }
 
 static void write_chunk(struct partition *partition)
@@ -202,7 +211,7 @@ static void write_chunk(struct partition *partition)
     uint32_t runs = 0;
     for (uint32_t i = 0; i < checkpoint->count; i = run_end(checkpoint, i))
         runs++;
-    start_call(partition, runs, 2 * (size_t)runs + 2 * (size_t)checkpoint->count);
+    start_call(partition, runs, 2 * (size_t)runs);
     for (uint32_t i = 0; i < checkpoint->count; i = run_end(checkpoint, i)) {
         buffer_reset(text);
         key_group(&partition->keys, partition->fence.lane, partition->view.names,
@@ -345,13 +354,27 @@ static bool feed_is_old(const struct partition *partition, int64_t now_ms)
                partition->options.feed_keep_ms;
 }
 
+static bool is_due(const struct partition *partition, int64_t now_ms)
+{
+    const struct checkpoint *checkpoint = &partition->checkpoint;
+    return now_ms >= checkpoint->next_ms || partition->stopping ||
+           partition->feed_bytes - checkpoint->feed_bytes > UNWRITTEN_BYTES ||
+           board_dirty_count(partition->view.board) > partition->options.max_cells / 2;
+}
+
+/* From the beginning of one that writes so many cells to that of the next. */
+static int64_t spacing_ms(const struct partition *partition, uint32_t cells)
+{
+    int64_t spaced = cells / CELLS_PER_MS < SPACING_MAX_MS ? cells / CELLS_PER_MS : SPACING_MAX_MS;
+    int64_t usual = partition->options.checkpoint_ms;
+    return spaced > usual ? spaced : usual;
+}
+
 void checkpoint_tick(struct partition *partition)
 {
     struct checkpoint *checkpoint = &partition->checkpoint;
     int64_t now_ms = partition_now_ms(partition);
-    bool due = now_ms >= checkpoint->next_ms || partition->stopping ||
-               board_dirty_count(partition->view.board) > partition->options.max_cells / 2;
-    if (checkpoint->running || !due)
+    if (checkpoint->running || !is_due(partition, now_ms))
         return;
     if (!board_dirty_count(partition->view.board) &&
         checkpoint->concluded == partition->fence.version && !feed_is_old(partition, now_ms))
@@ -359,7 +382,8 @@ void checkpoint_tick(struct partition *partition)
     checkpoint->running = true;
     checkpoint->version = partition->fence.version;
     checkpoint->cells_left = board_dirty_count(partition->view.board);
-    checkpoint->next_ms = now_ms + partition->options.checkpoint_ms;
+    checkpoint->feed_bytes = partition->feed_bytes;
+    checkpoint->next_ms = now_ms + spacing_ms(partition, checkpoint->cells_left);
     next_chunk(partition);
 }
 

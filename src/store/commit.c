@@ -1,24 +1,37 @@
 /*
- * See commit.h. New records (assumed nowhere, written to the current generation) are by far the
- * most, and go as bare pairs; whatever else was touched goes with its assumption.
+ * See commit.h. A batch goes as a few packed lists, one for each question the script asks or write
+ * it does; nearly always only two are not empty: ids of new orders, and those with their records.
  */
 #include "commit.h"
 
-#include <string.h>
+#include <inttypes.h>
+#include <stdio.h>
 
+#include "packed.h"
 #include "resp.h"
 
-#define FIXED_ARGUMENTS (3 + 10 + 6 + 3) /* EVALSHA sha keys, KEYS, ARGV 1-6, the three counts */
+#define FIXED_KEYS        7
+#define FIXED_ARGUMENTS   3 /* before the lists */
+#define CATALOG_ARGUMENTS 4 /* of each catalog */
 
-/* Place of catalog keys among KEYS. */
-#define CATALOG_KEY_FIRST 8
+/* In the order of the script's arguments; those of known records go only when there are any. */
+enum list {
+    LIST_NOWHERE,
+    LIST_SET_CURRENT,
+    LIST_NEW_COUNT,
+    LIST_CURRENT = LIST_NEW_COUNT,
+    LIST_CURRENT_RECORDS,
+    LIST_PREVIOUS,
+    LIST_PREVIOUS_RECORDS,
+    LIST_SET_PREVIOUS,
+    LIST_LEAVE_PREVIOUS,
+    LIST_COUNT
+};
 
-static bool is_new(const struct touch *touch)
-{
-    return touch->assumed_place == PLACE_NOWHERE && touch->changed;
-}
+enum catalog_list { CATALOG_LIST_IDS, CATALOG_LIST_ASSUMED, CATALOG_LIST_SET, CATALOG_LIST_COUNT };
 
-static void encode_keys(struct buffer *out, const struct commit_call *call)
+/* catalogs: bits by kind, of those that take part. */
+static void encode_keys(struct buffer *out, const struct commit_call *call, uint32_t catalogs)
 {
     const struct keys *keys = call->keys;
     const struct fence *fence = call->fence;
@@ -37,82 +50,113 @@ static void encode_keys(struct buffer *out, const struct commit_call *call)
     resp_text(out, key);
     key_orders(keys, fence->generation - 1, key);
     resp_text(out, key);
-    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++) {
-        key_catalog(keys, (enum catalog_kind)kind, key);
-        resp_text(out, key);
-    }
-}
-
-static struct slice place_text(const struct touch *touch)
-{
-    return touch->assumed_place == PLACE_CURRENT    ? SLICE("c")
-           : touch->assumed_place == PLACE_PREVIOUS ? SLICE("p")
-                                                    : SLICE("n");
-}
-
-static struct slice action_text(const struct touch *touch)
-{
-    if (!touch->changed)
-        return SLICE("");
-    bool moves = touch->assumed_place == PLACE_PREVIOUS && touch->next_place == PLACE_CURRENT;
-    return moves ? SLICE("m") : SLICE("s");
-}
-
-static struct slice or_empty(struct slice slice)
-{
-    return slice.data ? slice : SLICE("");
-}
-
-static void encode_touches(struct buffer *out, const struct touch *touches, uint32_t count,
-                           uint32_t new_count)
-{
-    resp_uint(out, new_count);
-    for (uint32_t i = 0; i < count; i++)
-        if (is_new(&touches[i])) {
-            resp_slice(out, touches[i].id);
-            resp_slice(out, touches[i].next);
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
+        if (catalogs >> kind & 1) {
+            key_catalog(keys, (enum catalog_kind)kind, key);
+            resp_text(out, key);
         }
-    resp_uint(out, count - new_count);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct touch *touch = &touches[i];
-        if (is_new(touch))
-            continue;
-        resp_slice(out, touch->id);
-        resp_slice(out, place_text(touch));
-        resp_slice(out, or_empty(touch->assumed));
-        resp_slice(out, action_text(touch));
-        resp_slice(out, touch->changed ? touch->next : SLICE(""));
+}
+
+static void encode_fence(struct buffer *out, const struct fence *fence)
+{
+    char text[sizeof fence->owner + sizeof fence->epoch + 2 * 20 + 4];
+    snprintf(text, sizeof text, "%s %" PRIu64 " %" PRIu64 " %s", fence->owner, fence->version,
+             fence->generation, fence->epoch);
+    resp_text(out, text);
+}
+
+static void list_touch(const struct touch *touch, struct packed lists[LIST_COUNT])
+{
+    switch ((enum record_place)touch->assumed_place) {
+    case PLACE_NOWHERE:
+        packed_add(&lists[LIST_NOWHERE], touch->id);
+        break;
+    case PLACE_CURRENT:
+        packed_add(&lists[LIST_CURRENT], touch->id);
+        packed_add(&lists[LIST_CURRENT_RECORDS], touch->assumed);
+        break;
+    case PLACE_PREVIOUS:
+        packed_add(&lists[LIST_PREVIOUS], touch->id);
+        packed_add(&lists[LIST_PREVIOUS_RECORDS], touch->assumed);
+        break;
     }
+    if (!touch->changed)
+        return;
+    bool was_previous = touch->assumed_place == PLACE_PREVIOUS;
+    bool leaves = was_previous && touch->next_place == PLACE_CURRENT;
+    struct packed *set = &lists[was_previous && !leaves ? LIST_SET_PREVIOUS : LIST_SET_CURRENT];
+    packed_add(set, touch->id);
+    packed_add(set, touch->next);
+    if (leaves)
+        packed_add(&lists[LIST_LEAVE_PREVIOUS], touch->id);
+}
+
+static void list_touches(const struct batch *batch, struct packed lists[LIST_COUNT])
+{
+    uint32_t count;
+    const struct touch *touches = batch_touches(batch, &count);
+    for (uint32_t i = 0; i < count; i++)
+        list_touch(&touches[i], lists);
+}
+
+static void list_entries(const struct batch *batch, enum catalog_kind kind,
+                         struct packed lists[CATALOG_LIST_COUNT])
+{
+    uint32_t count;
+    const struct catalog_touch *entries = batch_catalog(batch, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (entries[i].kind != kind)
+            continue;
+        packed_add(&lists[CATALOG_LIST_IDS], entries[i].id);
+        packed_add(&lists[CATALOG_LIST_ASSUMED], entries[i].assumed);
+        if (entries[i].changed) {
+            packed_add(&lists[CATALOG_LIST_SET], entries[i].id);
+            packed_add(&lists[CATALOG_LIST_SET], entries[i].next);
+        }
+    }
+}
+
+static void encode_entries(struct buffer *out, const struct batch *batch, enum catalog_kind kind)
+{
+    struct packed lists[CATALOG_LIST_COUNT] = {{0}};
+    resp_uint(out, (uint64_t)kind);
+    list_entries(batch, kind, lists);
+    packed_place(lists, CATALOG_LIST_COUNT, out);
+    list_entries(batch, kind, lists);
+}
+
+/* Bits by kind: of which there are entries in the batch. */
+static uint32_t catalog_kinds(const struct batch *batch, uint32_t *ret_count)
+{
+    uint32_t entry_count, kinds = 0;
+    const struct catalog_touch *entries = batch_catalog(batch, &entry_count);
+    for (uint32_t i = 0; i < entry_count; i++)
+        kinds |= 1u << entries[i].kind;
+    *ret_count = (uint32_t)__builtin_popcount(kinds);
+    return kinds;
 }
 
 void commit_encode(struct buffer *out, const struct commit_call *call, const struct batch *batch)
 {
-    uint32_t touch_count, catalog_count, new_count = 0;
-    const struct touch *touches = batch_touches(batch, &touch_count);
-    const struct catalog_touch *catalog = batch_catalog(batch, &catalog_count);
-    for (uint32_t i = 0; i < touch_count; i++)
-        new_count += is_new(&touches[i]);
-
-    resp_start(out, FIXED_ARGUMENTS + 2 * (size_t)new_count +
-                        5 * (size_t)(touch_count - new_count) + 4 * (size_t)catalog_count);
+    struct packed lists[LIST_COUNT] = {{0}};
+    uint32_t catalog_count, kinds = catalog_kinds(batch, &catalog_count);
+    list_touches(batch, lists);
+    bool has_known = lists[LIST_CURRENT].bytes || lists[LIST_PREVIOUS].bytes;
+    uint32_t list_count = has_known ? LIST_COUNT : LIST_NEW_COUNT;
+    resp_start(out, 3 + FIXED_KEYS + FIXED_ARGUMENTS + list_count +
+                        (1 + CATALOG_ARGUMENTS) * catalog_count);
     resp_text(out, "EVALSHA");
     resp_text(out, call->sha);
-    resp_uint(out, 10);
-    encode_keys(out, call);
-    resp_text(out, call->fence->owner);
-    resp_uint(out, call->fence->version);
-    resp_uint(out, call->fence->generation);
-    resp_text(out, call->fence->epoch);
+    resp_uint(out, FIXED_KEYS + catalog_count);
+    encode_keys(out, call, kinds);
+    encode_fence(out, call->fence);
     resp_uint(out, call->fence->version + 1);
-    resp_slice(out, or_empty(call->feed_entry));
-    encode_touches(out, touches, touch_count, new_count);
-    resp_uint(out, catalog_count);
-    for (uint32_t i = 0; i < catalog_count; i++) {
-        resp_uint(out, CATALOG_KEY_FIRST + (uint64_t)catalog[i].kind);
-        resp_slice(out, catalog[i].id);
-        resp_slice(out, or_empty(catalog[i].assumed));
-        resp_slice(out, catalog[i].changed ? catalog[i].next : SLICE(""));
-    }
+    resp_slice(out, call->feed_entry.data ? call->feed_entry : SLICE(""));
+    packed_place(lists, list_count, out);
+    list_touches(batch, lists);
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
+        if (kinds >> kind & 1)
+            encode_entries(out, batch, (enum catalog_kind)kind);
 }
 
 static bool learn_record(const redisReply *const *element, const struct judge *judge)
@@ -131,12 +175,12 @@ static bool learn_record(const redisReply *const *element, const struct judge *j
 
 static bool learn_catalog(const redisReply *const *element, const struct judge *judge)
 {
-    uint64_t key;
+    uint64_t number;
     struct slice id = reply_slice(element[1]), json = reply_slice(element[2]);
-    if (!reply_uint(element[0], &key) || key < CATALOG_KEY_FIRST ||
-        key >= CATALOG_KEY_FIRST + CATALOG_KIND_COUNT || id.size == 0 || json.size == 0)
+    if (!reply_uint(element[0], &number) || number >= CATALOG_KIND_COUNT || id.size == 0 ||
+        json.size == 0)
         return false;
-    return catalog_put(judge->catalog, (enum catalog_kind)(key - CATALOG_KEY_FIRST), id, json) == 0;
+    return catalog_put(judge->catalog, (enum catalog_kind)number, id, json) == 0;
 }
 
 static enum commit_result learn_differences(const redisReply *reply, const struct judge *judge)

@@ -106,6 +106,7 @@ struct checkpoint {
     bool asks_base[CHECKPOINT_CELLS];        /* by place in the chunk: its base was asked for */
     bool run_asks[CHECKPOINT_CELLS];         /* at a run's first ref: any of its bases was */
     uint64_t concluded;                      /* version of the last one */
+    uint64_t feed_bytes;                     /* partition.feed_bytes when it began */
     int64_t next_ms;
     struct feed_mark marks[FEED_MARKS]; /* ring */
     uint32_t mark_first, mark_count;

@@ -18,6 +18,7 @@
 #include "livetally/mem.h"
 #include "lua_scripts.h"
 #include "store/commit.h"
+#include "store/packed.h"
 #include "store/resp.h"
 
 #define PRODUCTS_ZIPF     20000
@@ -26,6 +27,7 @@
 #define SESSIONS          1000
 #define CHECKPOINT_ORDERS 100000 /* about a second of a busy daemon */
 #define CHUNK             500
+#define TAKEN             65536
 #define NOW_MS            INT64_C(1790000000000)
 
 struct bench {
@@ -176,11 +178,10 @@ static void checkpoint_chunk(struct bench *bench, struct cell_ref *refs, uint32_
 {
     uint32_t runs = 0;
     char key[KEY_MAX_BYTES];
-    qsort(refs, count, sizeof *refs, by_group);
     for (uint32_t i = 0; i < count; i++)
         runs += i == 0 || refs[i].group != refs[i - 1].group;
     buffer_reset(&bench->command);
-    resp_start(&bench->command, 3 + 4 + runs + 4 + 2 * (size_t)runs + 2 * (size_t)count);
+    resp_start(&bench->command, 3 + 4 + runs + 4 + 2 * (size_t)runs);
     resp_text(&bench->command, "EVALSHA");
     resp_text(&bench->command, bench->checkpoint_sha);
     resp_uint(&bench->command, 4 + runs);
@@ -207,15 +208,16 @@ static void checkpoint_chunk(struct bench *bench, struct cell_ref *refs, uint32_
         while (end < count && refs[end].group == refs[i].group)
             end++;
         resp_text(&bench->command, "");
-        resp_uint(&bench->command, end - i);
+        buffer_reset(&bench->text);
         for (; i < end; i++) {
-            buffer_reset(&bench->text);
+            size_t string = packed_begin(&bench->text);
             cell_field_write(&bench->text, bench->names, refs[i].group->key, cell_of(refs[i])->key);
-            resp_slice(&bench->command, buffer_slice(&bench->text));
-            buffer_reset(&bench->text);
+            packed_end(&bench->text, string);
+            string = packed_begin(&bench->text);
             cell_value_write(&bench->text, &cell_of(refs[i])->own, bench->fence.version);
-            resp_slice(&bench->command, buffer_slice(&bench->text));
+            packed_end(&bench->text, string);
         }
+        resp_slice(&bench->command, buffer_slice(&bench->text));
     }
     freeReplyObject(call(bench, &bench->command));
     for (uint32_t i = 0; i < count; i++)
@@ -223,16 +225,22 @@ static void checkpoint_chunk(struct bench *bench, struct cell_ref *refs, uint32_
     bench->cells += count;
 }
 
+/* As the daemon does it: taken and sorted many at a time, written a few hundred a script. */
 static void checkpoint(struct bench *bench)
 {
-    struct cell_ref refs[CHUNK];
+    struct cell_ref *refs = mem_alloc(TAKEN * sizeof *refs);
     uint32_t left = board_dirty_count(bench->board), count;
     while (left &&
-           (count = board_dirty_take(bench->board, refs, left < CHUNK ? left : CHUNK)) > 0) {
+           (count = board_dirty_take(bench->board, refs, left < TAKEN ? left : TAKEN)) > 0) {
         left -= count;
-        get_bases(bench, refs, count);
-        checkpoint_chunk(bench, refs, count);
+        qsort(refs, count, sizeof *refs, by_group);
+        for (uint32_t at = 0; at < count; at += CHUNK) {
+            uint32_t chunk = count - at < CHUNK ? count - at : CHUNK;
+            get_bases(bench, refs + at, chunk);
+            checkpoint_chunk(bench, refs + at, chunk);
+        }
     }
+    free(refs);
 }
 
 static double redis_number(struct bench *bench, const char *section, const char *name)

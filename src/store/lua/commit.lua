@@ -2,145 +2,141 @@
 --
 -- KEYS  1 lane's owner  2 lane's version  3 generation  4 meta  5 lane's feed
 --       6 orders:<generation>  7 orders:<generation-1>
---       8 catalog:host  9 catalog:product  10 catalog:session
--- ARGV  1 owner token  2 version before  3 generation  4 epoch        what must hold: the fence
---       5 version after  6 feed entry ("" = verify only, write nothing)
---       7 number of new records, then id, record of each              must not stand anywhere yet
---       . number of known records, then id, place, assumed, action, record of each
---           place: "n" nowhere, "c" current, "p" previous generation
---           action: "" verify only, "s" set where it stands (nowhere: current),
---                   "m" moves from the previous generation to the current one
---       . number of catalog entries, then kind (8-10), id, assumed, next ("" = verify only)
+--       8… the catalogs with entries to check or to set
+-- ARGV  1 owner token, version before, generation, epoch, between spaces      must hold: the fence
+--       2 version after  3 feed entry ("" = verify only, write nothing)
+--       The rest are lists: strings packed by msgpack, one after the other.
+--       4 ids that stand nowhere  5 id, record … to set in the current generation
+--       when there are any known records:
+--         6 ids that stand in the current generation  7 their records
+--         8 ids that stand in the previous one, and not in the current  9 their records
+--         10 id, record … to set in the previous generation  11 ids that leave it
+--       for each catalog: its kind (not a list), ids, JSON of each as it stands ("" = nothing there),
+--         id, JSON … to set
 -- Returns 1 when done, or
 --       { "fence", owner, version, generation, epoch } as they are, or
 --       { "differs", then what is there for each assumption that fails:
 --         "r", id, place, record   or   "c", kind, id, json }          "" where there is nothing
+--           place: "n" nowhere, "c" current, "p" previous generation
+--
+-- Lists are packed because an argument of its own costs Redis more than what is done with it. Nearly
+-- all orders are new, and nothing is done with them one by one here: in RESP3 what isn't there is
+-- nil, and a table of nils has no next().
 --
 -- Neither Lua nor MULTI rolls back, so every check comes before the first write. Should Redis be out
 -- of memory, or unable to write to its disk, the first write fails and nothing was done. What a user may
--- do can change at any time, though: SET is tried beforehand, on a key that exists, and when HSET is
--- forbidden, the only write before it is undone.
+-- do can change at any time, though. So HDEL is tried beforehand, and when XADD or HSET is forbidden, what
+-- was written before it is undone. (All hashes were read before, so none is of a wrong type.)
 
-local call, unpack = redis.call, unpack
+local KEYS, ARGV, call, unpacked = KEYS, ARGV, redis.call, cmsgpack.unpack
+redis.setresp(3)
 local fence = call('MGET', KEYS[1], KEYS[2], KEYS[3])
-local epoch = call('HGET', KEYS[4], 'epoch')
-if fence[1] ~= ARGV[1] or fence[2] ~= ARGV[2] or fence[3] ~= ARGV[3] or epoch ~= ARGV[4] then
-  return { 'fence', fence[1] or '', fence[2] or '', fence[3] or '', epoch or '' }
+local owner, version, generation = fence[1] or '', fence[2] or '', fence[3] or ''
+local epoch = call('HGET', KEYS[4], 'epoch') or ''
+if owner .. ' ' .. version .. ' ' .. generation .. ' ' .. epoch ~= ARGV[1] then
+  return { 'fence', owner, version, generation, epoch }
 end
 
-local differs = { 'differs' }
-local previous_exists = call('EXISTS', KEYS[7]) == 1
+local orders, previous_orders = KEYS[6], KEYS[7]
+local previous_exists = call('EXISTS', previous_orders) == 1
+local catalogs = #KEYS - 7
+local has_known = #ARGV > 5 + 4 * catalogs
+local catalog_first = has_known and 12 or 6
+local differs
 
-local function get_records(ids)
-  local current = call('HMGET', KEYS[6], unpack(ids))
-  local previous = previous_exists and call('HMGET', KEYS[7], unpack(ids))
-  return current, previous
-end
-
-local function report(id, current, previous)
+local function report(kind, id, place, value)
+  differs = differs or { 'differs' }
   local n = #differs
-  differs[n + 1] = 'r'
-  differs[n + 2] = id
-  differs[n + 3] = current and 'c' or previous and 'p' or 'n'
-  differs[n + 4] = current or previous or ''
+  differs[n + 1], differs[n + 2], differs[n + 3], differs[n + 4] = kind, id, place, value
 end
 
-local at = 7
-local new_count = tonumber(ARGV[at])
-local new_first = at + 1
-if new_count > 0 then
-  local ids = {}
-  for i = 1, new_count do
-    ids[i] = ARGV[at + 2 * i - 1]
-  end
-  local current, previous = get_records(ids)
-  for i = 1, new_count do
-    if current[i] or (previous and previous[i]) then
-      report(ids[i], current[i], previous and previous[i])
+local function report_record(id, current, previous)
+  report('r', id, current and 'c' or previous and 'p' or 'n', current or previous or '')
+end
+
+local function get_previous(ids)
+  return previous_exists and call('HMGET', previous_orders, unpacked(ids)) or {}
+end
+
+if ARGV[4] ~= '' then
+  local current, previous = call('HMGET', orders, unpacked(ARGV[4])), get_previous(ARGV[4])
+  if next(current) or next(previous) then
+    for i, id in ipairs({ unpacked(ARGV[4]) }) do
+      if current[i] or previous[i] then
+        report_record(id, current[i], previous[i])
+      end
     end
   end
-  at = at + 2 * new_count
 end
-
-at = at + 1
-local known_count = tonumber(ARGV[at])
-local known_first = at + 1
-if known_count > 0 then
-  local ids = {}
-  for i = 1, known_count do
-    ids[i] = ARGV[at + 5 * i - 4]
-  end
-  local current, previous = get_records(ids)
-  for i = 1, known_count do
-    local p = at + 5 * i - 4
-    local place, assumed = ARGV[p + 1], ARGV[p + 2]
-    local c, v = current[i], previous and previous[i]
-    local holds
-    if place == 'c' then
-      holds = c == assumed
-    elseif place == 'p' then
-      holds = v == assumed and not c
-    else
-      holds = not c and not v
-    end
-    if not holds then
-      report(ids[i], c, v)
+if has_known and ARGV[6] ~= '' then
+  local ids, current = { unpacked(ARGV[6]) }, call('HMGET', orders, unpacked(ARGV[6]))
+  for i, record in ipairs({ unpacked(ARGV[7]) }) do
+    if current[i] ~= record then
+      report_record(ids[i], current[i], call('HGET', previous_orders, ids[i]))
     end
   end
-  at = at + 5 * known_count
 end
-
-at = at + 1
-local catalog_count = tonumber(ARGV[at])
-local catalog_first = at + 1
-for p = catalog_first, catalog_first + 4 * (catalog_count - 1), 4 do
-  local json = call('HGET', KEYS[tonumber(ARGV[p])], ARGV[p + 1]) or ''
-  if json ~= ARGV[p + 2] then
-    local n = #differs
-    differs[n + 1] = 'c'
-    differs[n + 2] = ARGV[p]
-    differs[n + 3] = ARGV[p + 1]
-    differs[n + 4] = json
+if has_known and ARGV[8] ~= '' then
+  local ids, current = { unpacked(ARGV[8]) }, call('HMGET', orders, unpacked(ARGV[8]))
+  local previous = get_previous(ARGV[8])
+  for i, record in ipairs({ unpacked(ARGV[9]) }) do
+    if current[i] or previous[i] ~= record then
+      report_record(ids[i], current[i], previous[i])
+    end
   end
 end
-
-if #differs > 1 then
+for c = 1, catalogs do
+  local at = catalog_first + 4 * (c - 1)
+  local ids, there = { unpacked(ARGV[at + 1]) }, call('HMGET', KEYS[7 + c], unpacked(ARGV[at + 1]))
+  for i, json in ipairs({ unpacked(ARGV[at + 2]) }) do
+    if (there[i] or '') ~= json then
+      report('c', ARGV[at], ids[i], there[i] or '')
+    end
+  end
+end
+if differs then
   return differs
 end
-if ARGV[6] == '' then
+if ARGV[3] == '' then
   return 1
 end
 
-local function set(key, ...)
-  local reply = redis.pcall('HSET', key, ...)
-  if type(reply) == 'table' then
-    call('XDEL', KEYS[5], ARGV[5] .. '-0')
-    call('XSETID', KEYS[5], ARGV[2] .. '-0')
+local written = 0
+local function write(...)
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then
+    if written == 2 then
+      call('XDEL', KEYS[5], ARGV[2] .. '-0')
+      call('XSETID', KEYS[5], version .. '-0')
+    end
+    if written > 0 then
+      call('SET', KEYS[2], version)
+    end
     error(reply)
   end
 end
 
-call('SET', KEYS[2], ARGV[2], 'NX')
-if previous_exists then
-  call('HDEL', KEYS[7], '')
+write('SET', KEYS[2], ARGV[2])
+written = 1
+local leaving = has_known and ARGV[11] or ''
+if leaving ~= '' then
+  write('HDEL', previous_orders, '')
 end
-call('XADD', KEYS[5], ARGV[5] .. '-0', 'e', ARGV[6])
-if new_count > 0 then
-  set(KEYS[6], unpack(ARGV, new_first, new_first + 2 * new_count - 1))
+write('XADD', KEYS[5], ARGV[2] .. '-0', 'e', ARGV[3])
+written = 2
+if ARGV[5] ~= '' then
+  write('HSET', orders, unpacked(ARGV[5]))
 end
-for p = known_first, known_first + 5 * (known_count - 1), 5 do
-  local action = ARGV[p + 3]
-  if action == 's' then
-    set(ARGV[p + 1] == 'p' and KEYS[7] or KEYS[6], ARGV[p], ARGV[p + 4])
-  elseif action == 'm' then
-    set(KEYS[6], ARGV[p], ARGV[p + 4])
-    call('HDEL', KEYS[7], ARGV[p])
+if has_known and ARGV[10] ~= '' then
+  write('HSET', previous_orders, unpacked(ARGV[10]))
+end
+for c = 1, catalogs do
+  local set = ARGV[catalog_first + 4 * c - 1]
+  if set ~= '' then
+    write('HSET', KEYS[7 + c], unpacked(set))
   end
 end
-for p = catalog_first, catalog_first + 4 * (catalog_count - 1), 4 do
-  if ARGV[p + 3] ~= '' then
-    set(KEYS[tonumber(ARGV[p])], ARGV[p + 1], ARGV[p + 3])
-  end
+if leaving ~= '' then
+  call('HDEL', previous_orders, unpacked(leaving))
 end
-call('SET', KEYS[2], ARGV[5])
 return 1
