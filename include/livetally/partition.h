@@ -36,6 +36,7 @@ struct partition_options {
     uint32_t lease_ms;
     uint32_t poll_ms; /* of other lanes' feeds */
     uint32_t checkpoint_ms;
+    uint32_t seal_after_days;          /* closed days are packed then; 0: never */
     uint32_t feed_keep_ms;             /* how long changes stay readable for other daemons */
     uint32_t max_ids[DIMENSION_COUNT]; /* beyond: too_many_ids */
     uint32_t max_catalog;              /* entries of each kind */

@@ -130,6 +130,11 @@ void cell_field_write(struct buffer *out, const struct names *names, struct grou
 int cell_field_read(struct names *names, struct group_key key, struct slice field,
                     uint32_t *ret_cell);
 
+/* The form that a value of a dimension has in a hash field. */
+bool dimension_text_ok(enum dimension dimension, struct slice text);
+/* What such a text stands for; 0 when nobody has seen this id yet. */
+uint32_t dimension_find(const struct names *names, enum dimension dimension, struct slice text);
+
 /*
  * A cell in Redis, as a person reads it: the metrics in METRICS order, then the lane version up to
  * which they count, all in decimal: "12 30 158000 1 7900 1 1042". The version makes it safe to load

@@ -63,22 +63,30 @@ static struct image_cell *open_cell(struct board_image *image, uint32_t key)
     return &image->cells[place];
 }
 
+int board_image_put(struct board_image *image, struct names *names, struct slice field,
+                    const struct metrics *metrics, uint64_t version)
+{
+    uint32_t key;
+    struct image_cell *cell;
+
+    if (cell_field_read(names, image->key, field, &key) < 0)
+        return ERROR_CORRUPT;
+    cell = open_cell(image, key);
+    if (version >= cell->version)
+        *cell = (struct image_cell){
+            .key = key, .from_feed = false, .version = version, .metrics = *metrics};
+    return 0;
+}
+
 int board_image_cell(struct board_image *image, struct names *names, struct slice field,
                      struct slice value)
 {
     struct metrics metrics;
     uint64_t version;
-    uint32_t key;
-    struct image_cell *cell;
 
-    if (cell_value_read(value, &metrics, &version) < 0 ||
-        cell_field_read(names, image->key, field, &key) < 0)
+    if (cell_value_read(value, &metrics, &version) < 0)
         return ERROR_CORRUPT;
-    cell = open_cell(image, key);
-    if (version >= cell->version)
-        *cell = (struct image_cell){
-            .key = key, .from_feed = false, .version = version, .metrics = metrics};
-    return 0;
+    return board_image_put(image, names, field, &metrics, version);
 }
 
 /* The fact's cell in this group, or false when it does not count here. */

@@ -164,6 +164,26 @@ int cell_field_read(struct names *names, struct group_key key, struct slice fiel
     return 0;
 }
 
+bool dimension_text_ok(enum dimension dimension, struct slice text)
+{
+    uint32_t code;
+
+    if (dimension == DIMENSION_NONE)
+        return slice_equal(text, total_field);
+    return dimension == DIMENSION_COUNTY ? read_county(text, &code) : id_ok(text);
+}
+
+uint32_t dimension_find(const struct names *names, enum dimension dimension, struct slice text)
+{
+    uint32_t value = 0;
+
+    if (dimension == DIMENSION_NONE)
+        return TOTAL_CELL;
+    if (dimension != DIMENSION_COUNTY)
+        return names_find(names, text);
+    return read_county(text, &value) ? value : 0;
+}
+
 void cell_value_write(struct buffer *out, const struct metrics *metrics, uint64_t version)
 {
     for (int i = 0; i < METRIC_COUNT; i++) {

@@ -48,6 +48,8 @@
     NUMBER(redis, poll_ms, 20, 1, 10000, "How often the changes of other daemons are read.")       \
     NUMBER(redis, checkpoint_ms, 1000, 10, 60000,                                                  \
            "How often changed totals are written to hashes.")                                      \
+    NUMBER(redis, seal_after_days, 3, 0, 36500,                                                    \
+           "Days that ended that long ago are packed, to a seventh of the memory. 0: never.")      \
     NUMBER(redis, feed_keep_ms, 60000, 1000, 120000,                                               \
            "A daemon that slept longer than this reads everything anew.")                          \
     TEXT(daemon, state_dir, "", check_path,                                                        \

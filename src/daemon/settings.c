@@ -102,6 +102,7 @@ static int set_partition(struct settings *settings, struct error *error)
     partition->lease_ms = config->redis_lease_ms;
     partition->poll_ms = config->redis_poll_ms;
     partition->checkpoint_ms = config->redis_checkpoint_ms;
+    partition->seal_after_days = config->redis_seal_after_days;
     partition->feed_keep_ms = config->redis_feed_keep_ms;
     partition->max_ids[DIMENSION_HOST] = config->limits_hosts;
     partition->max_ids[DIMENSION_COUNTY] = config->limits_counties;

@@ -258,6 +258,8 @@ static void bases_read(void *context, const redisReply *reply)
             continue;
         struct slice value =
             at < reply->elements ? reply_slice(reply->element[at++]) : (struct slice){NULL, 0};
+        if (!value.data && sealed_bases_note(partition, i))
+            continue;
         if (value.data && cell_value_read(value, &base, &version) != 0) {
             partition_resync(partition, "a cell is unreadable");
             return;
@@ -268,7 +270,13 @@ static void bases_read(void *context, const redisReply *reply)
     while (checkpoint->base_next < checkpoint->count &&
            !checkpoint->run_asks[checkpoint->base_next])
         checkpoint->base_next = run_end(checkpoint, checkpoint->base_next);
-    if (--checkpoint->answers_left == 0)
+    if (--checkpoint->answers_left == 0 && !sealed_bases_ask(partition))
+        write_chunk(partition);
+}
+
+void checkpoint_bases_complete(struct partition *partition)
+{
+    if (partition->checkpoint.running)
         write_chunk(partition);
 }
 

@@ -36,6 +36,11 @@ void key_lane(const struct keys *keys, uint32_t lane, const char *part, char out
     snprintf(out, KEY_MAX_BYTES, "%slane:%" PRIu32 ":%s", keys->prefix, lane, part);
 }
 
+void key_sealed(const struct keys *keys, uint32_t lane, uint32_t day, char out[KEY_MAX_BYTES])
+{
+    snprintf(out, KEY_MAX_BYTES, "%slane:%" PRIu32 ":sealed:%" PRIu32, keys->prefix, lane, day);
+}
+
 void key_group(const struct keys *keys, uint32_t lane, const struct names *names,
                struct group_key group, struct buffer *out)
 {

@@ -5,7 +5,10 @@
  *   1. versions and checkpoint versions of all lanes
  *   2. every hash (group × lane that exists) by HSCAN, many at a time. Cells carry the version they
  *      count up to, so it doesn't matter that a checkpoint may be writing them meanwhile.
- *   3. lane by lane, the feed after the checkpoint version of step 1, added to cells of lower
+ *   3. of groups by day, the pages they were sealed in. After the hashes: a cell that left its hash
+ *      before it was read there is in a page now. A cell that is in both counts as its newer
+ * version.
+ *   4. lane by lane, the feed after the checkpoint version of step 1, added to cells of lower
  *      versions. When a lane's feed is read to its end, its images are merged into the groups: what
  *      is read on this one connection is never older than what was applied from it.
  *
@@ -25,6 +28,7 @@
 #include "livetally/mem.h"
 #include "partition_private.h"
 #include "resp.h"
+#include "sealed_days.h"
 
 #define SCANS_IN_FLIGHT 64
 #define SCAN_COUNT      1000
@@ -56,8 +60,9 @@ struct loader {
                                          checkpoint ends while the hashes are read */
     struct scan *scans;
     uint32_t scan_count, scan_next, scans_open;
-    uint32_t feed_lane;    /* being read */
-    uint64_t feed_version; /* read up to there */
+    struct sealed_days *sealed; /* being read */
+    uint32_t feed_lane;         /* being read */
+    uint64_t feed_version;      /* read up to there */
     uint64_t merged[LANE_COUNT];
     bool waits; /* all is merged, and newer than what was applied */
     uint32_t attempts;
@@ -75,6 +80,8 @@ static void drop_images(struct loader *loader)
         }
     free(loader->scans);
     loader->scans = NULL;
+    sealed_days_free(loader->sealed);
+    loader->sealed = NULL;
 }
 
 static void loader_free(struct loader *loader)
@@ -148,7 +155,7 @@ static void begin_again(struct loader *loader)
     begin(loader);
 }
 
-/* --- 3. feeds ----------------------------------------------------------------------------- */
+/* --- 4. feeds ----------------------------------------------------------------------------- */
 
 static bool is_ahead(const struct loader *loader)
 {
@@ -282,6 +289,35 @@ static void next_feed(struct loader *loader)
               loader);
 }
 
+/* --- 3. sealed days ----------------------------------------------------------------------- */
+
+static struct board_image *image_of(void *context, uint32_t lane, struct group_key key)
+{
+    const struct loader *loader = context;
+    struct item *item;
+    HASH_FIND(hh, loader->by_key, &key, sizeof key, item);
+    return item ? item->images[lane] : NULL;
+}
+
+static void sealed_read_all(void *context)
+{
+    struct loader *loader = context;
+    sealed_days_free(loader->sealed);
+    loader->sealed = NULL;
+    loader->feed_lane = 0;
+    next_feed(loader);
+}
+
+static void read_sealed(struct loader *loader)
+{
+    const struct sealed_days_ops ops = {image_of, sealed_read_all, loader};
+    loader->sealed = sealed_days_new(loader->partition, &ops);
+    for (uint32_t i = 0; i < loader->item_count; i++)
+        sealed_days_add(loader->sealed, loader->items[i].key);
+    if (!sealed_days_start(loader->sealed, loader->lanes))
+        sealed_read_all(loader);
+}
+
 /* --- 2. hashes ---------------------------------------------------------------------------- */
 
 static void scan_some(struct loader *loader);
@@ -356,10 +392,8 @@ static void scan_some(struct loader *loader)
         loader->scans_open++;
         scan_send(&loader->scans[loader->scan_next++], 0);
     }
-    if (!loader->scans_open) {
-        loader->feed_lane = 0;
-        next_feed(loader);
-    }
+    if (!loader->scans_open)
+        read_sealed(loader);
 }
 
 /* --- 1. versions -------------------------------------------------------------------------- */

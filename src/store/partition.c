@@ -88,8 +88,9 @@ static void link_down(void *context, const char *reason)
     partition->generation_pending = partition->renew_pending = false;
     sync_abort(partition);
     loader_abort(partition);
-    partition->wanted_count = 0;
+    wanted_clear(&partition->wanted);
     checkpoint_connection_lost(partition);
+    seal_connection_lost(partition);
     pipeline_connection_lost(partition);
     if (partition->was_ready)
         partition_tell_available(partition);
@@ -105,16 +106,7 @@ static bool want_group(struct partition *partition, struct group_key key)
         return true;
     if (partition->phase != PHASE_LIVE)
         return false;
-    for (uint32_t i = 0; i < partition->wanted_count; i++)
-        if (group_key_equal(partition->wanted[i], key))
-            return true;
-    if (partition->wanted_count == partition->wanted_capacity) {
-        partition->wanted_capacity =
-            partition->wanted_capacity ? partition->wanted_capacity * 2 : 64;
-        partition->wanted =
-            mem_resize(partition->wanted, partition->wanted_capacity, sizeof *partition->wanted);
-    }
-    partition->wanted[partition->wanted_count++] = key;
+    wanted_add(&partition->wanted, key);
     return true;
 }
 
@@ -135,17 +127,18 @@ static void wanted_loaded(struct partition *partition)
 
 static void load_wanted(struct partition *partition)
 {
-    if (partition->phase != PHASE_LIVE || partition->loader || !partition->wanted_count)
+    struct wanted *wanted = &partition->wanted;
+    if (partition->phase != PHASE_LIVE || partition->loader || !wanted->count)
         return;
     uint32_t count = 0;
-    for (uint32_t i = 0; i < partition->wanted_count; i++) {
-        const struct group *group = board_find(partition->view.board, partition->wanted[i]);
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        const struct group *group = board_find(partition->view.board, wanted->keys[i]);
         if (!group || group->state == GROUP_COLD)
-            partition->wanted[count++] = partition->wanted[i];
+            wanted->keys[count++] = wanted->keys[i];
     }
-    partition->wanted_count = 0;
+    wanted_clear(wanted);
     if (count)
-        loader_start(partition, partition->view.board, partition->wanted, count, wanted_loaded);
+        loader_start(partition, partition->view.board, wanted->keys, count, wanted_loaded);
 }
 
 /* --- the day ------------------------------------------------------------------------------ */
@@ -243,6 +236,7 @@ static void on_tick(uv_timer_t *timer)
     follow_health(partition);
     pipeline_tick(partition);
     checkpoint_tick(partition);
+    seal_tick(partition);
     board_evict(partition->view.board, now_ms - EVICT_IDLE_MS);
 }
 
@@ -307,6 +301,9 @@ struct partition *partition_new(uv_loop_t *loop, const struct partition_options 
     partition->stats->lane = -1;
     feed_reader_init(&partition->reader);
     pipeline_init(partition);
+    sealed_bases_init(partition);
+    seal_init(partition);
+    partition->schema = SCHEMA_PLAIN;
     snprintf(partition->process, sizeof partition->process, "%08" PRIx32,
              (uint32_t)random_number());
     partition->high_water_fd = -1;
@@ -340,6 +337,8 @@ void partition_free(struct partition *partition)
     if (!partition)
         return;
     pipeline_done(partition);
+    seal_done(partition);
+    sealed_bases_done(partition);
     state_file_done(partition);
     board_free(partition->view.board);
     catalog_free(partition->view.catalog);
@@ -350,7 +349,7 @@ void partition_free(struct partition *partition)
     feed_reader_done(&partition->reader);
     buffer_done(&partition->command);
     buffer_done(&partition->checkpoint.command);
-    free(partition->wanted);
+    wanted_done(&partition->wanted);
     free(partition);
 }
 
@@ -416,6 +415,7 @@ static void stop_now(struct partition *partition)
     sync_abort(partition);
     loader_abort(partition);
     checkpoint_connection_lost(partition);
+    seal_connection_lost(partition);
     redis_link_close(partition->link, link_closed, partition);
 }
 

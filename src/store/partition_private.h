@@ -8,6 +8,8 @@
  *   pipeline.c     queue, judge, look up, commit, done
  *   follow.c       other lanes' feeds, and the health of the data set
  *   checkpoint.c   dirty cells into hashes, trimming the feed
+ *   seal.c         closed days, packed
+ *   sealed_*.c     and read again
  *   state_file.c   what outlives the process beside Redis
  *   problem.c      what stands in the way, told once
  *
@@ -25,12 +27,14 @@
 #include "livetally/batch.h"
 #include "livetally/keys.h"
 #include "livetally/partition.h"
+#include "wanted.h"
 
 #define SCRIPTS(X)                                                                                 \
     X(COMMIT, commit)                                                                              \
     X(CHECKPOINT, checkpoint)                                                                      \
     X(RENEW, renew)                                                                                \
-    X(ADVANCE, advance)
+    X(ADVANCE, advance)                                                                            \
+    X(SEAL, seal)
 
 enum script {
 #define X(name, file) SCRIPT_##name,
@@ -88,9 +92,14 @@ struct feed_mark {
 #define FEED_MARKS      128
 #define FEED_KEEP_BYTES (UINT64_C(64) << 20)
 
+/* Of data sets in which no day was sealed yet, and of those in which one was (lua/seal.lua): who
+ * can't read sealed days refuses the second. Nothing else differs. */
+#define SCHEMA_PLAIN  "1"
+#define SCHEMA_SEALED "2"
+
 #define CHECKPOINT_CELLS 500 /* a script's share: keeps Redis's stalls short */
 #define CHECKPOINT_TAKEN                                                                           \
-    16384 /* taken and sorted at a time, so that a hash is written in few calls */
+    65536 /* taken and sorted at a time, so that a hash is written in few calls */
 
 struct checkpoint {
     bool running;
@@ -114,6 +123,8 @@ struct checkpoint {
 };
 
 struct loader;
+struct seal;
+struct sealed_bases;
 struct sync;
 
 struct partition {
@@ -147,9 +158,10 @@ struct partition {
 
     struct pipeline pipeline;
     struct checkpoint checkpoint;
-    struct loader *loader;    /* a load under way, or NULL */
-    struct group_key *wanted; /* for the next one */
-    uint32_t wanted_count, wanted_capacity;
+    struct seal *seal;
+    struct sealed_bases *sealed_bases;
+    struct loader *loader; /* a load under way, or NULL */
+    struct wanted wanted;  /* for the next one */
 
     /* While PHASE_SYNC: what will replace the view's. */
     struct board *next_board;
@@ -180,6 +192,7 @@ struct partition {
     int64_t poll_sent_ms, health_sent_ms;
     int64_t next_health_ms, next_renew_ms, next_sync_ms;
     int64_t next_generation_ms;
+    const char *schema;  /* of the data set, as far as we know: SCHEMA_… */
     uint32_t day_wanted; /* business day being loaded to become today */
     struct buffer command;
     struct feed_reader reader;
@@ -259,6 +272,26 @@ void checkpoint_tick(struct partition *partition);
 void checkpoint_connection_lost(struct partition *partition);
 void checkpoint_note_commit(struct partition *partition, size_t entry_bytes);
 bool checkpoint_clean(const struct partition *partition); /* everything is written */
+
+/* What the hashes did not have of the chunk may be in sealed pages: */
+void checkpoint_bases_complete(struct partition *partition);
+
+/* sealed_bases.c: the checkpoint's chunk and what its hashes did not have */
+void sealed_bases_init(struct partition *partition);
+void sealed_bases_done(struct partition *partition);
+/* A base that the hash did not have: true when it is to be looked for in sealed pages. */
+bool sealed_bases_note(struct partition *partition, uint32_t ref);
+/* Looks for all that were noted; calls checkpoint_bases_complete(). False: none were. */
+bool sealed_bases_ask(struct partition *partition);
+void sealed_bases_reset(struct partition *partition); /* connection lost */
+/* A page of our lane's day is about to be written. */
+void sealed_bases_expect(struct partition *partition, uint32_t day);
+
+/* seal.c */
+void seal_init(struct partition *partition);
+void seal_done(struct partition *partition);
+void seal_tick(struct partition *partition);
+void seal_connection_lost(struct partition *partition);
 
 /* state_file.c */
 void state_file_instance(struct partition *partition);

@@ -17,23 +17,37 @@ void resp_start(struct buffer *out, size_t arguments)
     header(out, '*', arguments);
 }
 
+static char *put_decimal(char *at, size_t value)
+{
+    char digits[12];
+    size_t n = 0;
+    do
+        digits[n++] = (char)('0' + value % 10);
+    while ((value /= 10) && n < sizeof digits);
+    while (n)
+        *at++ = digits[--n];
+    return at;
+}
+
 void resp_slice(struct buffer *out, struct slice argument)
 {
     char *at = buffer_reserve(out, argument.size + 16);
     char *start = at;
-    char digits[12];
-    size_t n = 0, rest = argument.size;
-    do
-        digits[n++] = (char)('0' + rest % 10);
-    while ((rest /= 10) && n < sizeof digits);
+    size_t size = argument.size;
     *at++ = '$';
-    while (n)
-        *at++ = digits[--n];
+    if (size < 10) {
+        *at++ = (char)('0' + size);
+    } else if (size < 100) { /* nearly all */
+        *at++ = (char)('0' + size / 10);
+        *at++ = (char)('0' + size % 10);
+    } else {
+        at = put_decimal(at, size);
+    }
     *at++ = '\r';
     *at++ = '\n';
-    if (argument.size)
-        memcpy(at, argument.data, argument.size);
-    at += argument.size;
+    if (size)
+        memcpy(at, argument.data, size);
+    at += size;
     *at++ = '\r';
     *at++ = '\n';
     out->size += (size_t)(at - start);

@@ -13,7 +13,6 @@
 #include "partition_private.h"
 #include "resp.h"
 
-#define SCHEMA   "1"
 #define RETRY_MS 1000
 
 static const char *const script_texts[] = {
@@ -238,6 +237,34 @@ static void claim_anew(struct partition *partition)
     claim(partition);
 }
 
+/* Another daemon sealed the first day, or all of it went and somebody began anew. */
+static bool takes_schema(struct partition *partition, struct slice theirs)
+{
+    const char *other = strcmp(partition->schema, SCHEMA_PLAIN) == 0 ? SCHEMA_SEALED : SCHEMA_PLAIN;
+    if (!slice_equal(theirs, slice_of(other)))
+        return false;
+    partition->schema = other;
+    return true;
+}
+
+static void meta_differs(struct partition *partition, struct slice field, struct slice theirs)
+{
+    char text[PROBLEM_BYTES];
+    bool schema = slice_equal(field, SLICE("schema"));
+    if (schema && takes_schema(partition, theirs)) {
+        claim(partition);
+        return;
+    }
+    snprintf(text, sizeof text,
+             "the data set in redis was made with another %.*s: \"%.*s\"; %s, or choose another "
+             "data set by redis.prefix or redis.url",
+             SLICE_ARG(field), SLICE_ARG(theirs),
+             schema || slice_equal(field, SLICE("partitions"))
+                 ? "use the version of livetallyd that made it"
+                 : "configure the same");
+    partition->ops.refused(partition->ops.context, text);
+}
+
 static void claimed(void *context, const redisReply *reply)
 {
     struct partition *partition = context;
@@ -247,16 +274,7 @@ static void claimed(void *context, const redisReply *reply)
     if (reply_is_array(reply, 5) && reply_is_text(reply->element[0], "claimed")) {
         take_claim(partition, reply);
     } else if (reply_is_array(reply, 3) && reply_is_text(reply->element[0], "meta")) {
-        struct slice field = reply_slice(reply->element[1]),
-                     theirs = reply_slice(reply->element[2]);
-        bool ours = slice_equal(field, SLICE("schema")) || slice_equal(field, SLICE("partitions"));
-        snprintf(
-            text, sizeof text,
-            "the data set in redis was made with another %.*s: \"%.*s\"; %s, or choose another "
-            "data set by redis.prefix or redis.url",
-            SLICE_ARG(field), SLICE_ARG(theirs),
-            ours ? "use the version of livetallyd that made it" : "configure the same");
-        partition->ops.refused(partition->ops.context, text);
+        meta_differs(partition, reply_slice(reply->element[1]), reply_slice(reply->element[2]));
     } else if (reply_is_array(reply, 2) && reply_is_text(reply->element[0], "forbidden")) {
         struct slice command = reply_slice(reply->element[1]);
         snprintf(
@@ -310,8 +328,8 @@ static void claim(struct partition *partition)
     resp_text(command, partition->had_lane ? partition->process : "");
     snprintf(span, sizeof span, "%" PRId64 " ms", partition->options.generation_ms);
     const char *const meta[] = {
-        "generation_span",           span,        "schema", SCHEMA,       "currency",
-        partition->options.currency, "time_zone", zone,     "partitions", "1"};
+        "generation_span",           span,        "schema", partition->schema, "currency",
+        partition->options.currency, "time_zone", zone,     "partitions",      "1"};
     for (size_t i = 0; i < sizeof meta / sizeof *meta; i++)
         resp_text(command, meta[i]);
     partition_send(partition, claimed, partition);

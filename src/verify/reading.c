@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define SCHEMA   "1"
+#define SEALED   "2" /* the same, with sealed days */
 #define SPAN_END " ms"
 
 static int unexpected(struct error *error, const char *what)
@@ -112,8 +113,10 @@ static int take_meta(const redisReply *reply, struct data_set *set, struct error
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4)
         return unexpected(error, "HMGET");
-    if (!slice_equal(reply_text(reply->element[0]), SLICE(SCHEMA)))
-        return error_set(error, ERROR_UNAVAILABLE, "the data set has another schema than " SCHEMA);
+    struct slice schema = reply_text(reply->element[0]);
+    if (!slice_equal(schema, SLICE(SCHEMA)) && !slice_equal(schema, SLICE(SEALED)))
+        return error_set(error, ERROR_UNAVAILABLE,
+                         "the data set has another schema than " SCHEMA " or " SEALED);
     if (calendar_parse_offset(reply_text(reply->element[1]), &set->calendar.offset_minutes) != 0)
         return error_set(error, ERROR_UNAVAILABLE, "meta has no readable time_zone");
     if (!read_span(reply->element[2], &set->generation_ms))

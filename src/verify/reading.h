@@ -25,6 +25,12 @@ struct lane_group {
     struct group_key group;
 };
 
+/* Of a lane: a day that it has sealed pages of. */
+struct lane_day {
+    uint32_t lane;
+    uint32_t day;
+};
+
 struct reading {
     struct source *source;
     struct keys keys;
@@ -33,7 +39,9 @@ struct reading {
     struct error *error;
     struct lane_group *groups;
     uint32_t group_count, group_capacity;
-    bool repeated; /* a scan did not return every record once */
+    struct lane_day *sealed;
+    uint32_t sealed_count, sealed_capacity;
+    bool repeated; /* something moved on while it was read */
 };
 
 int reading_state(struct source *source, const struct keys *keys, struct state *ret_state,
@@ -42,9 +50,12 @@ int reading_state(struct source *source, const struct keys *keys, struct state *
 int reading_data_set(struct source *source, const struct keys *keys, struct data_set *set,
                      struct error *error);
 
-/* reading_lanes.c, reading_ledger.c */
+/* reading_lanes.c, reading_sealed.c, reading_ledger.c */
 int reading_find_keys(struct reading *reading);
 int reading_lanes(struct reading *reading);
+/* Every day of which the lane may have sealed pages: those found, and those of its hashes. */
+int reading_sealed(struct reading *reading, uint32_t lane, const struct lane_group *groups,
+                   uint32_t count);
 int reading_ledger(struct reading *reading);
 int reading_catalog(struct reading *reading);
 

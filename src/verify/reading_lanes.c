@@ -23,6 +23,16 @@ static void add_group(struct reading *reading, uint32_t lane, struct group_key g
     reading->groups[reading->group_count++] = (struct lane_group){lane, group};
 }
 
+static void add_sealed(struct reading *reading, uint32_t lane, uint64_t day)
+{
+    if (reading->sealed_count == reading->sealed_capacity) {
+        reading->sealed_capacity = reading->sealed_capacity ? 2 * reading->sealed_capacity : 64;
+        reading->sealed =
+            mem_resize(reading->sealed, reading->sealed_capacity, sizeof *reading->sealed);
+    }
+    reading->sealed[reading->sealed_count++] = (struct lane_day){lane, (uint32_t)day};
+}
+
 /* Takes "<number>" and what follows it up to `end`. False: it begins otherwise. */
 static bool take_number(struct slice *text, char end, uint64_t *ret_number)
 {
@@ -47,6 +57,13 @@ static bool take_text(struct slice *text, struct slice start)
     return true;
 }
 
+/* "sealed:<yyyymmdd>" */
+static bool is_sealed_day(struct slice part, uint64_t *ret_day)
+{
+    return take_text(&part, SLICE("sealed:")) && part.size == 8 &&
+           take_number(&part, '\0', ret_day);
+}
+
 static bool is_head_of_lane(struct slice part)
 {
     return slice_equal(part, SLICE("owner")) || slice_equal(part, SLICE("ver")) ||
@@ -58,7 +75,7 @@ static void sort_key(struct reading *reading, struct slice key)
     struct findings *findings = &reading->audit->findings;
     struct slice rest = key;
     struct group_key group;
-    uint64_t number;
+    uint64_t number, day;
     if (take_text(&rest, SLICE("orders:"))) {
         bool live = take_number(&rest, '\0', &number) && number <= reading->state.generation &&
                     number + 1 >= reading->state.generation;
@@ -73,6 +90,8 @@ static void sort_key(struct reading *reading, struct slice key)
             findings_add(findings, "key", key, SLICE(""), "there is no such lane");
         else if (audit_group_read(reading->audit->names, rest, &group))
             add_group(reading, (uint32_t)number, group);
+        else if (is_sealed_day(rest, &day))
+            add_sealed(reading, (uint32_t)number, day);
         else if (!is_head_of_lane(rest))
             findings_add(findings, "key", key, SLICE(""), "a lane has no such hash");
     }
@@ -246,6 +265,8 @@ int reading_lanes(struct reading *reading)
             at++;
         audit_lane_begin(reading->audit, lane, state->versions[lane], state->checkpoints[lane]);
         int code = at > first ? read_hashes(reading, &reading->groups[first], at - first) : 0;
+        if (!code)
+            code = reading_sealed(reading, lane, &reading->groups[first], at - first);
         if (!code)
             code = read_feed(reading, lane);
         if (code)

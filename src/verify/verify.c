@@ -39,6 +39,7 @@ static int read_everything(struct verification *v, struct reading *reading)
     if (!code)
         code = reading_catalog(reading);
     free(reading->groups);
+    free(reading->sealed);
     v->audited = !code;
     return code;
 }

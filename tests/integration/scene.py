@@ -19,11 +19,12 @@ from expected import every_topic, payload
 from harness import EVENTS, PATIENCE, Daemon, RedisServer, livetally, now_ms, wait_for
 from model import Model
 from proxy import Proxy
+from sealed import sealed_cells
 from traffic import Traffic
 
 CONNECTIONS = 8
 SOME_EVENTS = max(EVENTS // 4, 10_000)
-HASH_KEY = re.compile(r"lt:\{0\}:lane:\d+:((?:all|day|minute):.+)")
+HASH_KEY = re.compile(r"lt:\{0\}:(lane:\d+):((?:all|day|minute):.+)")
 # Time-outs so short that a fault and the way back from it fit into a test.
 QUICK = {"redis.reply_timeout_ms": 300, "redis.connect_timeout_ms": 300,
          "redis.backoff_max_ms": 100, "redis.lease_ms": 2000}
@@ -279,19 +280,29 @@ def unequal(topic, got, want):
 
 
 def redis_hashes(client):
-    """The sum over all lanes: {rest of the key: {field: metrics}}."""
-    sums = {}
+    """The sum over all lanes: {rest of the key: {field: metrics}}. Hashes first, then what is sealed:
+    cells move that way. What is in both counts as its newer version."""
+    cells = {}
     keys = [key for key in client.scan_iter("lt:{0}:lane:*:*", count=5000) if HASH_KEY.match(key)]
     pipe = client.pipeline(transaction=False)
     for key in keys:
         pipe.hgetall(key)
     for key, fields in zip(keys, pipe.execute()):
-        rows = sums.setdefault(HASH_KEY.match(key).group(1), {})
+        rows = cells.setdefault(HASH_KEY.match(key).groups(), {})
         for field, text in fields.items():
             *values, version = map(int, text.split())
             assert len(values) == 6 and version > 0
+            rows[field] = (version, tuple(values))
+    for group, fields in sealed_cells(client).items():
+        rows = cells.setdefault(group, {})
+        for field, cell in fields.items():
+            rows[field] = max(rows.get(field, (0,)), cell)
+    sums = {}
+    for (_, group), fields in cells.items():
+        rows = sums.setdefault(group, {})
+        for field, (_, values) in fields.items():
             rows[field] = tuple(a + b for a, b in zip(rows.get(field, (0,) * 6), values))
-    return sums
+    return {group: rows for group, rows in sums.items() if rows}
 
 
 # What more than one test of faults asks.

@@ -158,7 +158,7 @@ def test_redis_emptied_under_load(world):
 
 
 @pytest.mark.parametrize("field, theirs, advice", [
-    ("schema", "2", "use the version of livetallyd that made it"),
+    ("schema", "3", "use the version of livetallyd that made it"),
     ("partitions", "4", "use the version of livetallyd that made it"),
     ("currency", "USD", "configure the same"), ("time_zone", "+09:00", "configure the same")])
 def test_a_data_set_of_another_kind_at_start(folder, redis, field, theirs, advice):
