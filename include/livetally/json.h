@@ -109,8 +109,9 @@ size_t utf8_cut(struct slice text, size_t max_bytes);
  * written, so there is no state to carry. A text that is not UTF-8 is written with U+FFFD.
  */
 void json_write_string(struct buffer *out, struct slice text); /* quoted and escaped */
-void json_write_key(struct buffer *out, const char *key); /* ,"key":  (comma unless after { or [) */
-void json_write_comma(struct buffer *out);                /* none after { [ or :, or at the start */
+/* ,"key":  (comma unless after { or [). Written as it is: a key has nothing to escape. */
+void json_write_key(struct buffer *out, const char *key);
+void json_write_comma(struct buffer *out); /* none after { [ or :, or at the start */
 void json_field_string(struct buffer *out, const char *key, struct slice text);
 void json_field_int(struct buffer *out, const char *key, int64_t value);
 void json_field_uint(struct buffer *out, const char *key, uint64_t value);

@@ -166,7 +166,8 @@ static void add_need(struct batch *batch, struct slice id)
 
 /* Refunds whose order nobody here knows are looked up before anything else is judged: so a batch
  * is seldom judged twice. Orders in the batch are known once they are judged, so these don't count.
- */
+ * Judging touches the same records in the same order, so when nothing is missing it goes on with
+ * these touches. */
 static void look_for_unknown_records(struct batch *batch, const struct judge *judge)
 {
     for (struct post *post = batch->first; post; post = post->next)
@@ -197,7 +198,6 @@ uint32_t batch_judge(struct batch *batch, const struct judge *judge)
         look_for_unknown_records(batch, judge);
         if (batch->need_count)
             return batch->need_count;
-        forget_overlay(batch);
     }
     for (struct post *post = batch->first; post; post = post->next) {
         post->accepted = post->duplicates = post->parked = 0;

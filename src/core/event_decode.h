@@ -60,8 +60,13 @@ static inline struct slice event_value_text(const struct event_value *value)
 
 struct event_fields {
     uint32_t present; /* bit 1 << enum event_field; only those values are set */
+    /* The field that followed each one last time, or EVENT_FIELD_COUNT; the last: the first one.
+     * Tools write one event as the other, so this is nearly always right. */
+    uint8_t next[EVENT_FIELD_COUNT + 1];
     struct event_value values[EVENT_FIELD_COUNT];
 };
+
+void event_fields_init(struct event_fields *fields);
 
 static inline bool event_fields_have(const struct event_fields *fields, enum event_field field)
 {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "event_decode.h"
+#include "json_scan.h"
 
 #define FIELD_NAME_MAX_BYTES 10
 #define SAME_SIZE_MAX        5
@@ -127,24 +128,56 @@ static struct slice unescape(struct json_string string, struct buffer *scratch, 
     return (struct slice){to, size};
 }
 
+void event_fields_init(struct event_fields *fields)
+{
+    /* Orders as PROTOCOL lists their fields; whatever else is written is learnt. */
+    static const uint8_t order[] = {
+        FIELD_TYPE,   FIELD_ORDER_ID, FIELD_HOST_ID,  FIELD_SESSION_ID, FIELD_PRODUCT_ID,
+        FIELD_COUNTY, FIELD_PLATFORM, FIELD_QUANTITY, FIELD_AMOUNT,     FIELD_TIME};
+    memset(fields->next, NONE, sizeof fields->next);
+    for (size_t i = 0, before = NONE; i < sizeof order; before = order[i++])
+        fields->next[before] = order[i];
+}
+
+/* The next field that is ours, past its colon. NONE at the end of the object or on error. */
+static inline enum event_field next_field(struct event_fields *fields, struct json_reader *reader,
+                                          enum event_field before)
+{
+    static const struct json_known_key known[EVENT_FIELD_COUNT] = {
+#define X(name, wire) [FIELD_##name] = JSON_KNOWN_KEY(wire),
+        EVENT_FIELDS(X)
+#undef X
+    };
+    enum event_field guess = (enum event_field)fields->next[before];
+    struct json_string key;
+    if (guess != NONE && !event_fields_have(fields, guess) && json_pass_key(reader, &known[guess]))
+        return guess;
+    while (json_reader_key(reader, &key)) {
+        enum event_field field = find_field(key);
+        if (field != NONE) {
+            fields->next[before] = (uint8_t)field;
+            return field;
+        }
+        if (!json_reader_skip(reader))
+            break;
+    }
+    return NONE;
+}
+
 bool event_fields_read(struct event_fields *fields, struct json_reader *reader,
                        struct buffer *scratch, size_t text_bytes)
 {
-    struct json_string key;
+    enum event_field field = NONE;
     fields->present = 0;
-    while (json_reader_key(reader, &key)) {
-        enum event_field field = find_field(key);
-        if (field == NONE) {
-            if (!json_reader_skip(reader))
-                return false;
-            continue;
-        }
+    while ((field = next_field(fields, reader, field)) != NONE) {
         struct event_value *value = &fields->values[field];
-        value->kind = json_reader_next_to(reader, &value->string, &value->integer);
-        if (!event_value_pass(value->kind, reader))
+        value->kind = json_pass_value(reader, &value->string, &value->integer);
+        if (value->kind == JSON_STRING) {
+            if (value->string.escaped)
+                value->unescaped = unescape(value->string, scratch, text_bytes);
+        } else if (!event_value_pass(value->kind, reader)) {
             return false;
-        if (value->kind == JSON_STRING && value->string.escaped)
-            value->unescaped = unescape(value->string, scratch, text_bytes);
+        }
         fields->present |= UINT32_C(1) << field;
     }
     return json_reader_ok(reader);

@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "event_decode.h"
 
 #define TOTAL_MAX ((INT64_C(1) << 53) - 1) /* PROTOCOL: totals never exceed it */
@@ -55,7 +59,7 @@ struct field_rule {
         FIELD_CURRENCY, FORM_CURRENCY, OPTIONAL, REJECT_BAD_FIELD, 0, 0, 0, 0                      \
     }
 
-/* The host of an order is optional here because a session may stand for it: see check_missing(). */
+/* The host of an order is optional here because a session may stand for it: see is_needed(). */
 static const struct field_rule order_rules[] = {
     ID(ORDER_ID, order_id, REQUIRED),
     ID(HOST_ID, host_id, OPTIONAL),
@@ -104,7 +108,7 @@ static const struct field_rule host_rules[] = {
 };
 
 struct type_rules {
-    const char *name;
+    struct slice name;
     const struct field_rule *rules;
     size_t count;
     enum event_field own_id;
@@ -113,11 +117,17 @@ struct type_rules {
 
 #define RULES(list) (list), sizeof(list) / sizeof *(list)
 static const struct type_rules types[EVENT_TYPE_COUNT] = {
-    [EVENT_ORDER] = {"order", RULES(order_rules), FIELD_ORDER_ID, true},
-    [EVENT_REFUND] = {"refund", RULES(refund_rules), FIELD_REFUND_ID, true},
-    [EVENT_SESSION] = {"session", RULES(session_rules), FIELD_SESSION_ID, false},
-    [EVENT_PRODUCT] = {"product", RULES(product_rules), FIELD_PRODUCT_ID, false},
-    [EVENT_HOST] = {"host", RULES(host_rules), FIELD_HOST_ID, false},
+    [EVENT_ORDER] = {{"order", sizeof("order") - 1}, RULES(order_rules), FIELD_ORDER_ID, true},
+    [EVENT_REFUND] = {{"refund", sizeof("refund") - 1}, RULES(refund_rules), FIELD_REFUND_ID, true},
+    [EVENT_SESSION] = {{"session", sizeof("session") - 1},
+                       RULES(session_rules),
+                       FIELD_SESSION_ID,
+                       false},
+    [EVENT_PRODUCT] = {{"product", sizeof("product") - 1},
+                       RULES(product_rules),
+                       FIELD_PRODUCT_ID,
+                       false},
+    [EVENT_HOST] = {{"host", sizeof("host") - 1}, RULES(host_rules), FIELD_HOST_ID, false},
 };
 
 /* Everything that judging one event needs. */
@@ -130,7 +140,7 @@ struct judging {
     int64_t now_ms;
 };
 
-bool id_ok(struct slice id)
+static inline bool id_byte_ok(char byte)
 {
     static const bool allowed[256] = {
         ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1,
@@ -143,10 +153,58 @@ bool id_ok(struct slice id)
         ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['.'] = 1, ['_'] = 1,
         ['~'] = 1, [':'] = 1, ['@'] = 1, ['-'] = 1,
     };
-    bool ok = id.size >= 1 && id.size <= ID_MAX_BYTES;
-    for (size_t i = 0; ok && i < id.size; i++)
-        ok = allowed[(unsigned char)id.data[i]];
-    return ok;
+    return allowed[(unsigned char)byte];
+}
+
+#ifdef __SSE2__
+static inline __m128i bytes_within(__m128i bytes, char first, char last)
+{
+    return _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8((char)(first - 1))),
+                         _mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(last + 1))));
+}
+
+/* What id_byte_ok() says of each of 16 bytes; those that are not ASCII are negative here. */
+static inline bool id_bytes_ok(__m128i bytes)
+{
+    __m128i ok = _mm_or_si128(bytes_within(bytes, 'a', 'z'), bytes_within(bytes, '@', 'Z'));
+    ok = _mm_or_si128(ok, bytes_within(bytes, '0', ':'));
+    ok = _mm_or_si128(ok, bytes_within(bytes, '-', '.'));
+    ok = _mm_or_si128(ok, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')));
+    ok = _mm_or_si128(ok, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('~')));
+    return _mm_movemask_epi8(ok) == 0xffff;
+}
+
+static inline __m128i load_8(const char *at)
+{
+    return _mm_loadl_epi64((const __m128i *)(const void *)at);
+}
+
+static inline __m128i load_16(const char *at)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)at);
+}
+#endif
+
+bool id_ok(struct slice id)
+{
+    if (id.size < 1 || id.size > ID_MAX_BYTES)
+        return false;
+    const char *at = id.data, *end = id.data + id.size;
+#ifdef __SSE2__
+    /* Loads overlap rather than reach beyond the id. */
+    if (id.size >= 16) {
+        for (; end - at > 16; at += 16)
+            if (!id_bytes_ok(load_16(at)))
+                return false;
+        return id_bytes_ok(load_16(end - 16));
+    }
+    if (id.size >= 8)
+        return id_bytes_ok(_mm_unpacklo_epi64(load_8(at), load_8(end - 8)));
+#endif
+    for (; at < end; at++)
+        if (!id_byte_ok(*at))
+            return false;
+    return true;
 }
 
 /*
@@ -274,23 +332,22 @@ static bool reject_missing(const struct judging *j, enum event_field field, cons
     const char *name = event_field_names[field].data;
     const char *article = j->type == &types[EVENT_ORDER] ? "an" : "a";
     rejection_set(message_reject(j->message, j->index), REJECT_MISSING_FIELD, name, own_id(j),
-                  "%s %s needs %s%s", article, j->type->name, name, besides);
+                  "%s %s needs %s%s", article, j->type->name.data, name, besides);
     return false;
 }
 
-static bool check_missing(const struct judging *j)
+/* An order's host may be left out when its session says it. */
+static inline bool is_needed(const struct judging *j, const struct field_rule *rule)
 {
-    for (size_t i = 0; i < j->type->count; i++) {
-        const struct field_rule *rule = &j->type->rules[i];
-        if (event_fields_have(j->fields, rule->field))
-            continue;
-        if (rule->required)
-            return reject_missing(j, rule->field, "");
-        if (rule->field == FIELD_HOST_ID && j->type == &types[EVENT_ORDER] &&
-            !event_fields_have(j->fields, FIELD_SESSION_ID))
-            return reject_missing(j, FIELD_HOST_ID, ", or the session_id of a known session");
-    }
-    return true;
+    return rule->required || (rule->field == FIELD_HOST_ID && j->type == &types[EVENT_ORDER] &&
+                              !event_fields_have(j->fields, FIELD_SESSION_ID));
+}
+
+/* Of a field that is_needed(). */
+static bool reject_needed(const struct judging *j, const struct field_rule *rule)
+{
+    return reject_missing(j, rule->field,
+                          rule->required ? "" : ", or the session_id of a known session");
 }
 
 static bool check_time(const struct judging *j, int64_t time_ms)
@@ -319,7 +376,7 @@ static bool find_type(struct judging *j, enum event_type *ret_type)
         return false;
     }
     for (int type = 0; value->kind == JSON_STRING && type < EVENT_TYPE_COUNT; type++) {
-        if (!slice_equal(event_value_text(value), slice_of(types[type].name)))
+        if (!slice_equal(event_value_text(value), types[type].name))
             continue;
         j->type = &types[type];
         *ret_type = (enum event_type)type;
@@ -338,11 +395,17 @@ bool event_judge(const struct event_fields *fields, const struct event_rules *ru
 
     if (!find_type(&j, &ret_event->type))
         return false;
-    for (size_t i = 0; i < j.type->count; i++)
-        if (event_fields_have(fields, j.type->rules[i].field) &&
-            !check_field(&j, &j.type->rules[i], ret_event))
+    const struct field_rule *missing = NULL;
+    for (size_t i = 0; i < j.type->count; i++) {
+        const struct field_rule *rule = &j.type->rules[i];
+        if (!event_fields_have(fields, rule->field)) {
+            if (!missing && is_needed(&j, rule))
+                missing = rule;
+        } else if (!check_field(&j, rule, ret_event)) {
             return false;
-    if (!check_missing(&j) || !check_time(&j, ret_event->time_ms))
-        return false;
-    return true;
+        }
+    }
+    if (missing)
+        return reject_needed(&j, missing);
+    return check_time(&j, ret_event->time_ms);
 }

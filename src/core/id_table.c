@@ -26,29 +26,9 @@ void id_table_clear(struct id_table *table)
     table->used = 0;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    __extension__ typedef unsigned __int128 wide;
-    wide product = (wide)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t load(const char *bytes, size_t size)
-{
-    uint64_t value = 0;
-    memcpy(&value, bytes, size);
-    return value;
-}
-
 uint32_t id_table_hash(const struct id_table *table, struct slice id)
 {
-    const char *at = id.data;
-    size_t left = id.size;
-    uint64_t hash = table->seed ^ (0x9e3779b97f4a7c15ULL * (id.size + 1));
-    for (; left > 8; at += 8, left -= 8)
-        hash = mix(hash ^ load(at, 8), 0xe7037ed1a0b428dbULL ^ table->seed);
-    if (left)
-        hash = mix(hash ^ load(at, left), 0xa0761d6478bd642fULL ^ table->seed);
+    uint64_t hash = id_hash(table->seed, id);
     return (uint32_t)(hash ^ hash >> 32);
 }
 
@@ -61,7 +41,7 @@ uint32_t id_table_find(const struct id_table *table, uint32_t hash, struct slice
         struct id_slot slot = table->slots[i];
         if (!slot.place_plus_1)
             return ID_TABLE_NONE;
-        if (slot.hash == hash && slice_equal(at(array, slot.place_plus_1 - 1), id))
+        if (slot.hash == hash && id_equal(at(array, slot.place_plus_1 - 1), id))
             return slot.place_plus_1 - 1;
     }
 }

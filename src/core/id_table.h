@@ -14,6 +14,79 @@
 
 #include "livetally/slice.h"
 
+static inline uint64_t id_load_8(const char *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static inline uint32_t id_load_4(const char *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+/* slice_equal() for ids, which are short: loads that overlap, in place of a call of memcmp. */
+static inline bool id_equal(struct slice a, struct slice b)
+{
+    const char *x = a.data, *y = b.data;
+    size_t left = a.size;
+    if (a.size != b.size)
+        return false;
+    if (left >= 8) {
+        for (; left > 8; x += 8, y += 8, left -= 8)
+            if (id_load_8(x) != id_load_8(y))
+                return false;
+        return id_load_8(x + left - 8) == id_load_8(y + left - 8);
+    }
+    if (left >= 4)
+        return id_load_4(x) == id_load_4(y) && id_load_4(x + left - 4) == id_load_4(y + left - 4);
+    for (; left; x++, y++, left--)
+        if (*x != *y)
+            return false;
+    return true;
+}
+
+#define ID_HASH_KEY_ONE UINT64_C(0xa0761d6478bd642f)
+#define ID_HASH_KEY_TWO UINT64_C(0xe7037ed1a0b428db)
+
+static inline uint64_t id_mix(uint64_t a, uint64_t b)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint64_t id_byte(const char *at)
+{
+    return (uint64_t)(unsigned char)*at;
+}
+
+/* Who doesn't know the seed can't choose ids that collide. Loads overlap at the end. */
+static inline uint64_t id_hash(uint64_t seed, struct slice id)
+{
+    const char *at = id.data;
+    size_t left = id.size;
+    uint64_t a = 0;
+    uint64_t b = 0;
+    uint64_t hash = seed;
+
+    for (; left > 16; at += 16, left -= 16)
+        hash = id_mix(id_load_8(at) ^ ID_HASH_KEY_ONE, id_load_8(at + 8) ^ hash);
+    if (left >= 8) {
+        a = id_load_8(at);
+        b = id_load_8(at + left - 8);
+    } else if (left >= 4) {
+        a = id_load_4(at);
+        b = id_load_4(at + left - 4);
+    } else if (left > 0) {
+        a = id_byte(at) << 16 | id_byte(at + left / 2) << 8 | id_byte(at + left - 1);
+    }
+    return id_mix(ID_HASH_KEY_TWO ^ id.size, id_mix(a ^ ID_HASH_KEY_ONE, b ^ hash));
+}
+
 struct id_slot {
     uint32_t hash;
     uint32_t place_plus_1; /* 0: free */

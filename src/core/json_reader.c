@@ -3,14 +3,14 @@
  * measured in nanoseconds; the usual libraries are either lax or ten times slower.
  *
  * The reader is a cursor in borrowed text plus a small stack: what is open at each depth, and the
- * keys that each open object had so far. Plain stretches of strings are passed eight bytes at a
- * time; everything rare (escapes, UTF-8, long numbers) has a path of its own. Every byte is passed
- * once, and a key is compared with at most JSON_KEYS_MAX - 1 others.
+ * keys that each open object had so far. Plain stretches of strings are passed eight or sixteen
+ * bytes at a time; everything rare (escapes, UTF-8, long numbers) has a path of its own. Every byte
+ * is passed once, and a key is compared with at most JSON_KEYS_MAX - 1 others.
  */
 #include "livetally/json.h"
-#include "utf8_step.h"
 
-#define BYTES(byte) (UINT64_C(0x0101010101010101) * (byte))
+#include "json_scan.h"
+#include "utf8_step.h"
 
 static bool fail(struct json_reader *reader, const char *at, const char *error)
 {
@@ -31,29 +31,6 @@ static inline const char *pass_space(const struct json_reader *reader, const cha
 {
     while (at < reader->end && (unsigned char)*at <= ' ' &&
            (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
-        at++;
-    return at;
-}
-
-/* The first byte that is a quote, a backslash, a control character or not ASCII, or the end. */
-static inline const char *pass_plain(const char *at, const char *end)
-{
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    while (end - at >= 8) {
-        uint64_t word;
-        memcpy(&word, at, sizeof word);
-        /* A subtraction borrows only from bytes above one that is itself special, so the lowest
-         * marked byte is exact. */
-        uint64_t special = ((word ^ BYTES(0x22U)) - BYTES(1U)) |
-                           ((word ^ BYTES(0x5CU)) - BYTES(1U)) | (word - BYTES(0x20U)) | word;
-        special &= BYTES(0x80U);
-        if (special)
-            return at + (__builtin_ctzll(special) >> 3);
-        at += 8;
-    }
-#endif
-    while (at < end && (unsigned char)*at >= 0x20U && (unsigned char)*at < 0x80U && *at != '"' &&
-           *at != '\\')
         at++;
     return at;
 }
@@ -126,7 +103,7 @@ static const char *pass_string_rest(struct json_reader *reader, const char *at, 
             if (at < end && (unsigned char)*at >= 0x80U)
                 continue;
         }
-        at = pass_plain(at, end);
+        at = json_pass_plain(at, end);
     }
     if (at == end) {
         fail(reader, at, "the text ends within a string");
@@ -142,7 +119,7 @@ static const char *pass_string_rest(struct json_reader *reader, const char *at, 
  */
 static inline const char *pass_string(struct json_reader *reader, const char *start, bool *escaped)
 {
-    const char *at = pass_plain(start, reader->end);
+    const char *at = json_pass_plain(start, reader->end);
     if (at < reader->end && *at == '"')
         return at;
     return pass_string_rest(reader, at, escaped);
@@ -317,20 +294,13 @@ static bool has_key(const struct json_seen_keys *seen, struct json_string key)
 static inline bool note_key(struct json_reader *reader, const char *data, size_t size, bool escaped)
 {
     struct json_seen_keys *seen = &reader->seen[reader->depth - 1];
-    /* Any two bytes that a key surely has: one of no bytes still has its closing quote. */
-    unsigned hash =
-        (unsigned)size * 11U + (unsigned char)data[0] * 3U + (unsigned char)data[size / 2];
     /* An escaped key may equal one of any shape: from then on, all are compared. */
-    uint64_t shape = escaped ? UINT64_MAX : UINT64_C(1) << (hash & 63U);
+    uint64_t shape = escaped ? UINT64_MAX : json_key_shape(data, size);
     if ((seen->shapes & shape) && has_key(seen, (struct json_string){{data, size}, escaped}))
         return fail(reader, data - 1, "the same key twice in one object");
     if (seen->count == JSON_KEYS_MAX)
         return fail(reader, data - 1, "too many keys in one object");
-    struct json_string *key = &seen->keys[seen->count++];
-    key->raw.data = data;
-    key->raw.size = size;
-    key->escaped = escaped;
-    seen->shapes |= shape;
+    json_add_key(seen, data, size, escaped, shape);
     return true;
 }
 

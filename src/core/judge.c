@@ -30,7 +30,7 @@ static void reject(const struct judging *j, enum rejection_code code, const char
 
 static bool differs(struct slice stated, struct slice recorded)
 {
-    return stated.data && !slice_equal(stated, recorded);
+    return stated.data && !id_equal(stated, recorded);
 }
 
 /* A catalog entry as this event sees it: committed, or changed earlier in this batch. */
@@ -187,7 +187,7 @@ static bool order_with_defaults(const struct judging *j, struct record *record)
                "host_id is required: this session is not registered");
         return false;
     }
-    if (event->host_id.data && session && !slice_equal(event->host_id, session->host_id)) {
+    if (event->host_id.data && session && !id_equal(event->host_id, session->host_id)) {
         reject(j, REJECT_SESSION_HOST_MISMATCH, "host_id",
                "host_id must be the host of the session");
         return false;
@@ -360,7 +360,7 @@ static void judge_refund(const struct judging *j)
     if (!touch)
         return;
     for (uint32_t i = 0; i < record->refund_count; i++)
-        if (slice_equal(record->refunds[i].id, event->refund_id)) {
+        if (id_equal(record->refunds[i].id, event->refund_id)) {
             judge_known_refund(j, record, &record->refunds[i]);
             return;
         }

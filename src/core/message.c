@@ -212,6 +212,7 @@ void message_parse(struct message *message, const struct event_rules *rules, int
     p.message = message;
     p.rules = rules;
     p.now_ms = now_ms;
+    event_fields_init(&p.fields);
     char first = text.data[start];
     if (parse_value(&p, text, first))
         return;

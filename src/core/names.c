@@ -15,15 +15,12 @@
 #include <stdlib.h>
 
 #include "arena.h"
+#include "id_table.h"
 #include "livetally/mem.h"
 
-#define NAMES_MAX    (UINT32_C(1) << 30)
-#define FIRST_SLOTS  64u
-#define FIRST_TEXTS  32u
-#define HASH_KEY_ONE UINT64_C(0xa0761d6478bd642f)
-#define HASH_KEY_TWO UINT64_C(0xe7037ed1a0b428db)
-
-__extension__ typedef unsigned __int128 wide;
+#define NAMES_MAX   (UINT32_C(1) << 30)
+#define FIRST_SLOTS 64u
+#define FIRST_TEXTS 32u
 
 struct name_slot {
     uint32_t tag;
@@ -41,53 +38,6 @@ struct names {
     uint64_t seed;
 };
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    wide product = (wide)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t read_8(const char *bytes)
-{
-    uint64_t value;
-    memcpy(&value, bytes, sizeof(value));
-    return value;
-}
-
-static uint64_t read_4(const char *bytes)
-{
-    uint32_t value;
-    memcpy(&value, bytes, sizeof(value));
-    return value;
-}
-
-static uint64_t read_1(const char *bytes)
-{
-    return (uint64_t)(unsigned char)*bytes;
-}
-
-static uint64_t hash_id(uint64_t seed, struct slice id)
-{
-    const char *at = id.data;
-    size_t left = id.size;
-    uint64_t a = 0;
-    uint64_t b = 0;
-    uint64_t hash = seed;
-
-    for (; left > 16; at += 16, left -= 16)
-        hash = mix(read_8(at) ^ HASH_KEY_ONE, read_8(at + 8) ^ hash);
-    if (left >= 8) {
-        a = read_8(at);
-        b = read_8(at + left - 8);
-    } else if (left >= 4) {
-        a = read_4(at);
-        b = read_4(at + left - 4);
-    } else if (left > 0) {
-        a = read_1(at) << 16 | read_1(at + left / 2) << 8 | read_1(at + left - 1);
-    }
-    return mix(HASH_KEY_TWO ^ id.size, mix(a ^ HASH_KEY_ONE, b ^ hash));
-}
-
 struct names *names_new(void)
 {
     struct names *names = mem_zalloc(sizeof(*names));
@@ -97,9 +47,9 @@ struct names *names_new(void)
     names->text_capacity = FIRST_TEXTS;
     names->texts = mem_alloc(FIRST_TEXTS * sizeof(*names->texts));
     names->texts[0] = SLICE("");
-    names->seed = mix((uint64_t)(uintptr_t)names ^ HASH_KEY_TWO,
-                      (uint64_t)(uintptr_t)&names->seed ^ (uint64_t)(uintptr_t)names->slots << 20 ^
-                          HASH_KEY_ONE);
+    names->seed = id_mix((uint64_t)(uintptr_t)names ^ ID_HASH_KEY_TWO,
+                         (uint64_t)(uintptr_t)&names->seed ^
+                             (uint64_t)(uintptr_t)names->slots << 20 ^ ID_HASH_KEY_ONE);
     return names;
 }
 
@@ -121,7 +71,7 @@ static struct name_slot *find_slot(const struct names *names, struct slice id, u
 
     while (names->slots[place].number != 0) {
         const struct name_slot *slot = &names->slots[place];
-        if (slot->tag == tag && slice_equal(names->texts[slot->number], id))
+        if (slot->tag == tag && id_equal(names->texts[slot->number], id))
             break;
         place = (place + 1) & names->slot_mask;
     }
@@ -136,7 +86,7 @@ static void grow_slots(struct names *names)
     names->slots = mem_zalloc(size * sizeof(*names->slots));
     names->slot_mask = size - 1;
     for (uint32_t number = 1; number <= names->count; number++) {
-        uint64_t hash = hash_id(names->seed, names->texts[number]);
+        uint64_t hash = id_hash(names->seed, names->texts[number]);
         size_t place = (size_t)hash & names->slot_mask;
         while (names->slots[place].number != 0)
             place = (place + 1) & names->slot_mask;
@@ -152,7 +102,7 @@ uint32_t names_intern(struct names *names, struct slice id)
 
     if (id.size == 0)
         return 0;
-    hash = hash_id(names->seed, id);
+    hash = id_hash(names->seed, id);
     slot = find_slot(names, id, hash);
     if (slot->number != 0)
         return slot->number;
@@ -179,7 +129,7 @@ uint32_t names_find(const struct names *names, struct slice id)
 {
     if (id.size == 0)
         return 0;
-    return find_slot(names, id, hash_id(names->seed, id))->number;
+    return find_slot(names, id, id_hash(names->seed, id))->number;
 }
 
 struct slice names_text(const struct names *names, uint32_t number)

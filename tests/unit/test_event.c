@@ -465,6 +465,74 @@ static void test_id(void **state)
     assert_false(id_ok((struct slice){good, 65}));
 }
 
+/* Ids are checked many bytes at a time: each byte counts, wherever it stands. */
+static void test_id_at_every_place(void **state)
+{
+    (void)state;
+    static const char good[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@-";
+    for (size_t size = 1; size <= ID_MAX_BYTES; size++) {
+        char *id = malloc(size); /* so that a sanitizer sees a load beyond it */
+        assert_non_null(id);
+        memcpy(id, good, size);
+        for (size_t place = 0; place < size; place++) {
+            for (int byte = 0; byte < 256; byte++) {
+                id[place] = (char)byte;
+                if (id_ok((struct slice){id, size}) != (byte && strchr(good, byte)))
+                    fail_msg("byte %d at %zu of %zu", byte, place, size);
+            }
+            id[place] = good[place];
+        }
+        free(id);
+    }
+}
+
+/* What follows which field is guessed from the event before: a wrong guess may cost time only. */
+static void test_fields_in_any_order(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {
+        "\"type\":\"order\"",       "\"order_id\":\"dy:1\"",       "\"host_id\":\"h\"",
+        "\"x\":{\"type\":[0.5]}",   "\"product_id\" : \"p\"",      "\"county\":\"422828\"",
+        "\"quantity\":3",           "\"amount\":9999999999 ",      "\"time\":1759999999999",
+        "\"platf\\u006frm\":\"x\"", "\"session_id\":\"s\\u0031\"",
+    };
+    const size_t count = sizeof fields / sizeof *fields;
+    struct message message;
+    message_init(&message);
+    for (size_t twice = 0; twice <= count; twice++) { /* count: none */
+        message_reset(&message);
+        for (size_t first = 0; first < count; first++) {
+            for (size_t step = 1; step < count; step += 3) { /* count is a prime */
+                for (size_t i = 0; i < count; i++)
+                    buffer_printf(&message.text, "%s%s", i ? "," : "{",
+                                  fields[(first + i * step) % count]);
+                if (twice < count)
+                    buffer_printf(&message.text, ",%s", fields[twice]);
+                buffer_append_text(&message.text, "}\n");
+            }
+        }
+        message_parse(&message, &rules, NOW);
+        assert_int_equal(message.event_count, twice == count ? 4 * count : 0);
+        assert_int_equal(message.rejection_count, twice == count ? 0 : 4 * count);
+        for (uint32_t i = 0; i < message.event_count; i++) {
+            const struct event *event = &message.events[i];
+            assert_slice(event->order_id, "dy:1");
+            assert_slice(event->host_id, "h");
+            assert_slice(event->session_id, "s1");
+            assert_slice(event->product_id, "p");
+            assert_slice(event->platform, "x");
+            assert_int_equal(event->county, 422828);
+            assert_int_equal(event->quantity, 3);
+            assert_int_equal(event->amount, 9999999999);
+            assert_int_equal(event->time_ms, 1759999999999);
+        }
+        for (uint32_t i = 0; i < message.rejection_count; i++)
+            assert_non_null(strstr(message.rejections[i].error, "the same key twice"));
+    }
+    message_done(&message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +545,8 @@ int main(void)
         cmocka_unit_test(test_long_names),
         cmocka_unit_test(test_county_list),
         cmocka_unit_test(test_id),
+        cmocka_unit_test(test_id_at_every_place),
+        cmocka_unit_test(test_fields_in_any_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
