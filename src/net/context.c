@@ -14,12 +14,13 @@
 #include "net.h"
 
 #define INGEST_BUFFER_BYTES 16384 /* = pt_serv_buf_size: what one read takes */
-#define LIVE_BUFFER_BYTES   256   /* viewers say little, and there are many */
-#define SEND_BYTES          65536 /* handed to the kernel at once */
-#define HEADER_BYTES        8192  /* of one request */
-#define CONTENT_SECONDS     30    /* between pieces of a request's body */
-#define KEEPALIVE_SECONDS   60
-#define SPARE_DESCRIPTORS   256 /* listeners, Redis, logs, files */
+/* Viewers say little, and there are many; a control frame (125 bytes) has to fit. */
+#define LIVE_BUFFER_BYTES 128
+#define SEND_BYTES        65536 /* handed to the kernel at once */
+#define HEADER_BYTES      8192  /* of one request */
+#define CONTENT_SECONDS   30    /* between pieces of a request's body */
+#define KEEPALIVE_SECONDS 60
+#define SPARE_DESCRIPTORS 256 /* listeners, Redis, logs, files */
 
 static int on_socket(struct connection *connection, enum lws_callback_reasons reason, void *in,
                      size_t size)

@@ -6,6 +6,7 @@
  * instead. Unsent data in the kernel is kept short too, for the same reason: it could only grow
  * old there.
  */
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -16,15 +17,61 @@
 #define MESSAGE_BYTES 65536 /* of a viewer */
 #define UNSENT_BYTES  32768
 
+static void ask_for_room(struct connection *connection)
+{
+    connection->u.live.waiting = true;
+    connection_ask_writable(connection);
+}
+
+/* Puts the header of an unmasked text message (RFC 6455, 5.2) before the frame's text. */
+static unsigned char *write_header(struct frame *frame)
+{
+    unsigned char *text = frame_text(frame);
+    size_t size = frame->size;
+    size_t length_bytes = size < 126 ? 0 : size <= UINT16_MAX ? 2 : 8;
+    unsigned char *header = text - length_bytes - 2;
+
+    header[0] = 0x81;
+    header[1] = (unsigned char)(length_bytes == 0 ? size : length_bytes == 2 ? 126 : 127);
+    for (unsigned char *at = text; at > header + 2; size >>= 8)
+        *--at = (unsigned char)size;
+    return header;
+}
+
+/*
+ * Straight to the socket. lws_write() does the same and no more on a connection without TLS and
+ * extensions that has nothing buffered, but takes some 500 instructions, and what the socket
+ * has no room for it would keep, to grow old. Only the rest of a frame that the socket took in part
+ * is left to lws: LWS_WRITE_HTTP is how it sends bytes as they are.
+ */
+static bool send_directly(struct connection *connection, struct frame *frame)
+{
+    unsigned char *header = write_header(frame);
+    size_t size = (size_t)(frame_text(frame) - header) + frame->size;
+    ssize_t sent = send(connection->u.live.fd, header, size, MSG_NOSIGNAL);
+
+    if (sent == (ssize_t)size)
+        return true;
+    if (sent < 0 && errno == EAGAIN) {
+        ask_for_room(connection);
+        return false;
+    }
+    if (sent < 0 ||
+        lws_write(connection->wsi, header + sent, size - (size_t)sent, LWS_WRITE_HTTP) < 0)
+        connection_kill(connection);
+    return true;
+}
+
 static bool send_frame(void *peer, struct frame *frame)
 {
     struct connection *connection = peer;
 
     if (!connection_writable(connection)) {
-        connection->u.live.waiting = true;
-        connection_ask_writable(connection);
+        ask_for_room(connection);
         return false;
     }
+    if (connection->u.live.fd >= 0)
+        return send_directly(connection, frame);
     connection_send_bytes(connection, frame_text(frame), frame->size);
     return true;
 }
@@ -34,10 +81,11 @@ static const struct viewer_ops viewer_ops = {.send = send_frame};
 void live_open(struct connection *connection)
 {
     struct server *server = connection->server;
+    int fd = lws_get_socket_fd(connection->wsi);
     int unsent = UNSENT_BYTES;
 
-    (void)setsockopt(lws_get_socket_fd(connection->wsi), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
-                     sizeof(unsent));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+    connection->u.live.fd = lws_is_ssl(connection->wsi) ? -1 : fd;
     server->stats->connections_live++;
     server->stats->live_connections++;
     connection_hello(connection, LIVE_PROTOCOL);

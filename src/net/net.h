@@ -108,6 +108,7 @@ struct connection {
         struct {
             struct viewer *viewer;
             struct buffer message; /* under way, when it came in pieces */
+            int fd;                /* to send to directly, or -1 */
             bool waiting;          /* the hub wants to hear when there is room */
         } live;
     } u;
