@@ -1,6 +1,7 @@
 # livetally. `make help` lists what can be made.
 #
 # Layers, each built from its folder:  core ◀── store (Redis), net (libwebsockets) ◀── daemon
+#                                       core ◀── auth (tokens) ◀── daemon, cli
 #                                       core, store ◀── verify (auditor) ◀── cli
 # Variables worth setting: CC, CFLAGS, PREFIX, DESTDIR, WERROR=0, SANITIZE=address,undefined, V=1.
 
@@ -27,7 +28,8 @@ RATE ?= 40
 # All that is needed to build and run. redis-tools holds the Redis server too, without the system
 # service that the package redis-server would start.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libuv1-dev libwebsockets-dev \
-	libwebsockets-evlib-uv libhiredis-dev libsystemd-dev libinih-dev uthash-dev redis-tools
+	libwebsockets-evlib-uv libhiredis-dev libsystemd-dev libinih-dev libjwt-dev libssl-dev \
+	uthash-dev redis-tools
 TEST_PACKAGES := clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck \
 	libcmocka-dev libjansson-dev python3 python3-pytest python3-pytest-xdist \
 	python3-websockets python3-redis libfaketime systemd
@@ -44,14 +46,16 @@ LDFLAGS_ALL = $(SANFLAGS) $(if $(SANITIZE),,-Wl$(comma)-z$(comma)relro$(comma)-z
 
 # pkg-config is asked when first needed and then remembered: it may not be installed yet.
 DAEMON_LIBS = $(eval DAEMON_LIBS := $(shell pkg-config --libs \
-	libwebsockets libuv hiredis libsystemd inih))$(DAEMON_LIBS) -lm
-CLIENT_LIBS = $(eval CLIENT_LIBS := $(shell pkg-config --libs libwebsockets libuv hiredis))$(CLIENT_LIBS) -lm
+	libwebsockets libuv hiredis libsystemd inih libjwt libcrypto))$(DAEMON_LIBS) -lm
+CLIENT_LIBS = $(eval CLIENT_LIBS := $(shell pkg-config --libs \
+	libwebsockets libuv hiredis libjwt libcrypto))$(CLIENT_LIBS) -lm
 TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs cmocka jansson))$(TEST_LIBS) -lm
 
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
 CORE_OBJS := $(call objects,src/core/*.c)
 STORE_OBJS := $(call objects,src/store/*.c)
 NET_OBJS := $(call objects,src/net/*.c)
+AUTH_OBJS := $(call objects,src/auth/*.c)
 DAEMON_OBJS := $(call objects,src/daemon/*.c src/main.c)
 CLIENT_OBJS := $(call objects,src/cli/*.c)
 # `livetally verify` shares with the store how Redis is addressed and how keys are spelled.
@@ -86,11 +90,11 @@ $(BUILD)/libcore.a: $(CORE_OBJS)
 	$(call say,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/livetallyd: $(DAEMON_OBJS) $(NET_OBJS) $(STORE_OBJS) $(BUILD)/libcore.a
+$(BUILD)/livetallyd: $(DAEMON_OBJS) $(NET_OBJS) $(STORE_OBJS) $(AUTH_OBJS) $(BUILD)/libcore.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(DAEMON_LIBS) -o $@
 
-$(BUILD)/livetally: $(CLIENT_OBJS) $(VERIFY_OBJS) $(BUILD)/libcore.a
+$(BUILD)/livetally: $(CLIENT_OBJS) $(VERIFY_OBJS) $(AUTH_OBJS) $(BUILD)/libcore.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(CLIENT_LIBS) -o $@
 
@@ -101,7 +105,7 @@ $(BUILD)/obj/%.o: src/%.c | tools
 
 # Says what to do on a machine where nothing is installed yet.
 tools:
-	@pkg-config --exists libuv libwebsockets hiredis libsystemd inih 2> /dev/null || \
+	@pkg-config --exists libuv libwebsockets hiredis libsystemd inih libjwt libcrypto 2> /dev/null || \
 		{ echo "Packages are missing: run \`make deps\` first." >&2; exit 1; }
 
 $(STORE_OBJS): | $(BUILD)/gen/lua_scripts.h
@@ -121,6 +125,13 @@ $(BUILD)/gen/assets.h: src/dashboard/embed.sh Makefile $(ASSET_FILES)
 test_config_PARTS := daemon/config daemon/config_check daemon/config_file daemon/file
 test_config_LIBS := -linih
 test_advice_PARTS := store/advice
+test_token_PARTS := $(addprefix auth/,base64url claims key key_generate keyring mint \
+	signature token)
+test_token_LIBS := -ljwt -lcrypto
+test_token_forged_PARTS := $(test_token_PARTS)
+test_token_forged_LIBS := $(test_token_LIBS)
+test_keyring_PARTS := $(test_token_PARTS)
+test_keyring_LIBS := $(test_token_LIBS)
 test_embedded_aof_PARTS := store/embedded_aof
 test_exact_redis_PARTS := store/commit store/keys store/resp
 test_exact_redis_LIBS := -lhiredis
@@ -141,6 +152,8 @@ $(BUILD)/tests/%: tests/unit/%.c $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$($
 fuzz_address_PARTS := cli/url net/address store/redis_target
 fuzz_config_PARTS := $(test_config_PARTS)
 fuzz_config_LIBS := -linih
+fuzz_token_PARTS := $(test_token_PARTS)
+fuzz_token_LIBS := $(test_token_LIBS)
 
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$(fuzz_$$*_PARTS))) \
 		$(BUILD)/libcore.a
@@ -268,7 +281,7 @@ help: ## list these targets
 		while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
 
 -include $(patsubst %.o,%.d,$(CORE_OBJS) $(STORE_OBJS) $(NET_OBJS) \
-	$(DAEMON_OBJS) $(CLIENT_OBJS) $(VERIFY_OBJS)) $(UNIT_TESTS:=.d) $(FUZZERS:=.d)
+	$(AUTH_OBJS) $(DAEMON_OBJS) $(CLIENT_OBJS) $(VERIFY_OBJS)) $(UNIT_TESTS:=.d) $(FUZZERS:=.d)
 
 .DELETE_ON_ERROR:
 .PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench integration faults chaos soak \

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks that the layers depend on each other one way only:
 #
-#   daemon ─▶ net, store ─▶ core          cli ─▶ verify ─▶ store, core
+#   daemon ─▶ net, store, auth ─▶ core          cli ─▶ verify ─▶ store, core
+#                                               cli ─▶ auth ─▶ core
 #
 #   check-layers.sh BUILD                 (libcore.a and gen/ have to be there)
 set -eu
@@ -28,9 +29,9 @@ files() { # FOLDER
 
 # 1. Core knows no event loop, no WebSocket and no Redis library, neither by name nor by symbol.
 # shellcheck disable=SC2046  # file names have no blanks
-found=$(includes 'uv\.h|libwebsockets|hiredis/|systemd/|ini\.h' $(files src/core))
+found=$(includes 'uv\.h|libwebsockets|hiredis/|systemd/|ini\.h|jwt\.h|openssl/' $(files src/core))
 [ -z "$found" ] || fail "core includes what belongs to an adapter" "$found"
-found=$(nm -u "$build/libcore.a" | grep -E ' (uv_|lws_|lwsl_|redis|sd_|ini_)' || true)
+found=$(nm -u "$build/libcore.a" | grep -E ' (uv_|lws_|lwsl_|redis|sd_|ini_|jwt_|EVP_)' || true)
 [ -z "$found" ] || fail "libcore.a needs symbols of an adapter's library" "$found"
 found=$(nm -u "$build/libcore.a" | grep -wE 'clock_gettime|gettimeofday|time' | sort -u || true)
 own=$(nm -u "$build/obj/core/clock.o" | grep -wE 'clock_gettime|gettimeofday|time' | sort -u || true)
@@ -48,6 +49,20 @@ found=$(includes 'hiredis/|livetally/redis_link|livetally/partition|livetally/em
 found=$(includes 'libwebsockets' $(files src/daemon))
 [ -z "$found" ] || fail "daemon includes libwebsockets itself" "$found"
 
+# Auth checks tokens and nothing else, and nobody else knows libjwt. Net asks through its port.
+# shellcheck disable=SC2046
+found=$(includes 'uv\.h|libwebsockets|hiredis/|livetally/(server|hub|partition|redis_link|log|clock)' \
+    $(files src/auth))
+[ -z "$found" ] || fail "auth includes what it may not use" "$found"
+# shellcheck disable=SC2046
+found=$(includes 'jwt\.h' $(files src/core) $(files src/store) $(files src/net) \
+    $(files src/daemon) $(files src/cli) $(files src/verify))
+[ -z "$found" ] || fail "only auth may include libjwt" "$found"
+# shellcheck disable=SC2046
+found=$(includes 'livetally/(token|keyring)' $(files src/core) $(files src/store) $(files src/net) \
+    $(files src/verify))
+[ -z "$found" ] || fail "only daemon and cli may include auth" "$found"
+
 # Verify asks Redis without an event loop, and counts by itself: what it audits may not help it.
 # shellcheck disable=SC2046
 found=$(includes 'uv\.h|libwebsockets|livetally/(partition|embedded|server|hub|view|board|batch|ledger)' \
@@ -62,8 +77,8 @@ found=$(includes 'hiredis/|livetally/(redis_link|keys)' $(files src/cli))
 [ -z "$found" ] || fail "cli reaches past verify to Redis" "$found"
 
 # 3. Headers beside the sources are private to their folder.
-for folder in core store net daemon cli verify; do
-    for other in core store net daemon cli verify; do
+for folder in core store net auth daemon cli verify; do
+    for other in core store net auth daemon cli verify; do
         [ "$folder" = "$other" ] && continue
         for header in src/"$other"/*.h; do
             [ -e "$header" ] || continue

@@ -31,6 +31,8 @@ extern const struct command command_watch;
 extern const struct command command_totals;
 extern const struct command command_simulate;
 extern const struct command command_verify;
+extern const struct command command_token;
+extern const struct command command_unseal;
 
 /* Prints the sentence and where to find help, to stderr; returns EXIT_USAGE. */
 int cli_usage_error(const struct command *command, const char *format, ...)
