@@ -32,7 +32,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libuv1-dev libwebsockets-dev \
 	uthash-dev redis-tools
 TEST_PACKAGES := clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck \
 	libcmocka-dev libjansson-dev python3 python3-pytest python3-pytest-xdist \
-	python3-websockets python3-redis libfaketime systemd
+	python3-websockets python3-redis libfaketime systemd valgrind
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wformat=2 -Wcast-qual -Wvla -Wwrite-strings \
@@ -69,7 +69,7 @@ GENERATED := $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/assets.h
 
 C_FILES := $(wildcard src/*.c src/*/*.c)
 H_FILES := $(wildcard include/livetally/*.h src/*/*.h)
-TEST_C_FILES := $(wildcard tests/unit/*.[ch] tests/bench/*.c tests/fuzz/*.[ch] tests/integration/faults/*.c)
+TEST_C_FILES := $(wildcard tests/unit/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] tests/integration/faults/*.c)
 SHELL_FILES := $(wildcard .ci/* tests/*.sh tests/*/*.sh src/*/*.sh src/*/*/*.sh)
 
 # Sanitizers make everything slower: more patience, and smaller heaps of events.
@@ -183,14 +183,45 @@ unit: $(UNIT_TESTS) ## run the unit tests
 san: ## build and run the unit tests under AddressSanitizer and UBSan
 	$(MAKE) SANITIZE=address,undefined unit
 
-# Figures of the commit path by itself; of the whole: livetally simulate --rate 0.
-$(BUILD)/bench_commit: tests/bench/bench_commit.c $(patsubst %,$(BUILD)/obj/store/%.o,commit keys resp) \
-		$(BUILD)/libcore.a
-	$(call say,BENCH)
-	$(Q)$(CC) $(CFLAGS_ALL) -Isrc $(LDFLAGS_ALL) $^ -lhiredis -lm -o $@
+# Programs of the benchmark: what each is made of besides bench_common.
+bench_board_FILES :=
+bench_load_FILES := $(wildcard tests/bench/load_*.c) src/cli/latency.c
+bench_load_LIBS := -ljansson
+bench_push_FILES := $(wildcard tests/bench/push_*.c)
+bench_push_LIBS := -ljansson
+bench_floor_FILES := $(wildcard tests/bench/floor_*.c) tests/bench/load_sales.c src/store/resp.c
+bench_floor_LIBS = $(DAEMON_LIBS)
+bench_commit_FILES := $(addprefix src/store/,commit.c keys.c resp.c)
+bench_commit_LIBS := -lhiredis
+BENCH_PROGRAMS := $(addprefix $(BUILD)/bench_,board commit floor load push)
 
-bench: $(BUILD)/bench_commit all ## measure CPU per order: commits alone, then the whole daemon
-	tests/bench/run.sh $(BUILD)
+$(BUILD)/bench_commit: | $(BUILD)/gen/lua_scripts.h
+$(BENCH_PROGRAMS): $(BUILD)/%: tests/bench/%.c $$($$*_FILES) tests/bench/bench_common.c \
+		$(wildcard tests/bench/*.h) $(BUILD)/libcore.a
+	$(call say,BENCH)
+	$(Q)$(CC) $(CFLAGS_ALL) -Isrc $(LDFLAGS_ALL) $(filter %.c %.a,$^) $($*_LIBS) -lm -o $@
+
+# quick: the headline shapes; full: everything; smoke: shows only that it works.
+# BENCH_ARGS="--only push --repeats 5" chooses.
+BENCH ?= quick
+bench: all $(BENCH_PROGRAMS) ## measure CPU per order and per update, memory, start-up (BENCH=quick|full)
+	LIVETALLY_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/bench.py --mode $(BENCH) $(BENCH_ARGS)
+
+# What bench measures by the clock, counted: exact, but comparable with one compiler only.
+INSTRUCTIONS_PARTS := net/ack store/commit store/keys store/resp
+$(BUILD)/instructions: $(wildcard tests/bench/instructions*.c) tests/bench/instructions.h \
+		$(patsubst %,$(BUILD)/obj/%.o,$(INSTRUCTIONS_PARTS)) $(BUILD)/libcore.a
+	$(call say,BENCH)
+	$(Q)$(CC) $(CFLAGS_ALL) -Isrc $(LDFLAGS_ALL) $(filter-out %.h,$^) -lhiredis -o $@
+
+instructions: $(BUILD)/instructions ## count instructions of the hot paths (RECORD=1: record them)
+	tests/bench/instructions.sh $(if $(RECORD),record,check) $< tests/bench/instructions.txt "$(CFLAGS)"
+
+instructions-redis: $(BUILD)/bench_commit ## count instructions of our scripts within redis-server
+	tests/bench/instructions_redis.sh $<
+
+bench-compare: ## what changed between two reports of make bench (OLD=a.json NEW=b.json)
+	@/usr/bin/python3 tests/bench/bench_compare.py $(OLD) $(NEW)
 
 # Tests of the running daemon. They mostly wait, so two run at a time.
 PYTEST = LIVETALLY_BUILD=$(abspath $(BUILD)) $(if $(SANITIZE),$(SLOW)) \
@@ -284,6 +315,7 @@ help: ## list these targets
 	$(AUTH_OBJS) $(DAEMON_OBJS) $(CLIENT_OBJS) $(VERIFY_OBJS)) $(UNIT_TESTS:=.d) $(FUZZERS:=.d)
 
 .DELETE_ON_ERROR:
-.PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench integration faults chaos soak \
+.PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench bench-compare instructions \
+	instructions-redis integration faults chaos soak \
 	layers unitfile lint lint-format lint-shell lint-cppcheck lint-tidy format sample run check \
 	deps deps-test install uninstall clean help
