@@ -154,6 +154,9 @@ struct board_image *board_image_new(struct group_key key, const struct calendar 
 void board_image_free(struct board_image *image);
 int board_image_cell(struct board_image *image, struct names *names, struct slice field,
                      struct slice value);
+/* The same for a cell whose value is read already, as those of sealed pages are. */
+int board_image_put(struct board_image *image, struct names *names, struct slice field,
+                    const struct metrics *metrics, uint64_t version);
 void board_image_fact(struct board_image *image, uint64_t lane_version, const struct fact *fact);
 
 /*
