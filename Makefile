@@ -18,6 +18,8 @@ DESTDIR ?=
 BINDIR ?= $(PREFIX)/bin
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,/etc/systemd/system)
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 SYSUSERSDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/sysusers.d,/etc/sysusers.d)
 
 # Of `make run`: DEMO=0 serves an empty data set for real orders instead of a simulated livestream.
@@ -32,7 +34,8 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libuv1-dev libwebsockets-dev \
 	uthash-dev redis-tools
 TEST_PACKAGES := clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck \
 	libcmocka-dev libjansson-dev python3 python3-pytest python3-pytest-xdist \
-	python3-websockets python3-redis libfaketime systemd valgrind
+	python3-websockets python3-redis python3-seccomp libfaketime systemd valgrind man-db \
+	dpkg-dev binutils
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wformat=2 -Wcast-qual -Wvla -Wwrite-strings \
@@ -70,7 +73,10 @@ GENERATED := $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/assets.h
 C_FILES := $(wildcard src/*.c src/*/*.c)
 H_FILES := $(wildcard include/livetally/*.h src/*/*.h)
 TEST_C_FILES := $(wildcard tests/unit/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] tests/integration/faults/*.c)
-SHELL_FILES := $(wildcard .ci/* tests/*.sh tests/*/*.sh src/*/*.sh src/*/*/*.sh)
+MANUAL := $(addprefix $(BUILD)/man/,livetallyd.8 livetallyd.conf.5 livetally.1 livetally.bash)
+UNITS := livetallyd.service livetallyd@.service livetallyd.socket
+SHELL_FILES := $(wildcard .ci/* tests/*.sh tests/*/*.sh src/*/*.sh src/*/*/*.sh systemd/deb/*.sh \
+	systemd/deb/post* systemd/deb/pre*)
 
 # Sanitizers make everything slower: more patience, and smaller heaps of events.
 SLOW := LIVETALLY_PATIENCE=3 LIVETALLY_EVENTS=20000
@@ -287,22 +293,52 @@ deps: ## install the Debian packages to build and run (nothing when all are ther
 		{ mkdir -p build/bin && ln -sf "$$(command -v redis-check-rdb)" build/bin/redis-server; }
 deps-test: ## install the Debian packages that `make check` needs besides
 	@.ci/packages.sh $(TEST_PACKAGES)
+	@command -v promtool > /dev/null || .ci/program.sh prometheus usr/bin/promtool build/bin
 
-install: all ## install under PREFIX (/usr/local), in DESTDIR if given
+# Manual pages and shell completion come from the tables that the programs read their options by.
+man: $(MANUAL) ## make the manual pages and the shell completion
+
+$(BUILD)/man/livetallyd.8: $(BUILD)/livetallyd
+	@mkdir -p $(@D)
+	$(Q)$< --man 8 > $@
+$(BUILD)/man/livetallyd.conf.5: $(BUILD)/livetallyd
+	@mkdir -p $(@D)
+	$(Q)$< --man 5 > $@
+$(BUILD)/man/livetally.1: $(BUILD)/livetally
+	@mkdir -p $(@D)
+	$(Q)$< --man > $@
+$(BUILD)/man/livetally.bash: $(BUILD)/livetally
+	@mkdir -p $(@D)
+	$(Q)$< --completion > $@
+
+deb: all $(MANUAL) ## build the Debian package
+	systemd/deb/build.sh $(BUILD)
+
+check-deb: deb ## install, use and purge the package in a fresh Debian (as root; takes minutes)
+	tests/package/run.sh $(BUILD)/livetally_*.deb
+
+install: all $(MANUAL) ## install under PREFIX (/usr/local), in DESTDIR if given
 	install -D -m 755 $(BUILD)/livetallyd $(DESTDIR)$(BINDIR)/livetallyd
 	install -D -m 755 $(BUILD)/livetally $(DESTDIR)$(BINDIR)/livetally
+	install -D -m 644 $(BUILD)/man/livetallyd.8 $(DESTDIR)$(MANDIR)/man8/livetallyd.8
+	install -D -m 644 $(BUILD)/man/livetallyd.conf.5 $(DESTDIR)$(MANDIR)/man5/livetallyd.conf.5
+	install -D -m 644 $(BUILD)/man/livetally.1 $(DESTDIR)$(MANDIR)/man1/livetally.1
+	install -D -m 644 $(BUILD)/man/livetally.bash $(DESTDIR)$(COMPLETIONDIR)/livetally
 	test -e $(DESTDIR)$(SYSCONFDIR)/livetally/livetallyd.conf || \
 		install -D -m 644 config/livetallyd.conf $(DESTDIR)$(SYSCONFDIR)/livetally/livetallyd.conf
 	install -D -m 644 systemd/livetally.sysusers $(DESTDIR)$(SYSUSERSDIR)/livetally.conf
 	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|/usr/bin/|$(BINDIR)/|; s|/etc/livetally|$(SYSCONFDIR)/livetally|' systemd/livetallyd.service \
-		> $(DESTDIR)$(UNITDIR)/livetallyd.service
+	for unit in $(UNITS); do \
+		sed 's|/usr/bin/|$(BINDIR)/|; s|/etc/livetally|$(SYSCONFDIR)/livetally|' systemd/$$unit \
+			> $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	@test -n "$(DESTDIR)" || echo "Now: systemd-sysusers && systemctl daemon-reload &&" \
 		"systemctl enable --now livetallyd"
 
 uninstall: ## remove what install put there; configuration and data stay
 	rm -f $(DESTDIR)$(BINDIR)/livetallyd $(DESTDIR)$(BINDIR)/livetally \
-		$(DESTDIR)$(SYSUSERSDIR)/livetally.conf $(DESTDIR)$(UNITDIR)/livetallyd.service
+		$(DESTDIR)$(MANDIR)/man8/livetallyd.8 $(DESTDIR)$(MANDIR)/man5/livetallyd.conf.5 \
+		$(DESTDIR)$(MANDIR)/man1/livetally.1 $(DESTDIR)$(COMPLETIONDIR)/livetally \
+		$(DESTDIR)$(SYSUSERSDIR)/livetally.conf $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS))
 
 clean: ## remove what was built; data of `make run DEMO=0` (build/run) stays
 	@test ! -d $(BUILD) || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name run -exec rm -rf {} +
@@ -318,4 +354,4 @@ help: ## list these targets
 .PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench bench-compare instructions \
 	instructions-redis integration faults chaos soak \
 	layers unitfile lint lint-format lint-shell lint-cppcheck lint-tidy format sample run check \
-	deps deps-test install uninstall clean help
+	deps deps-test man deb check-deb install uninstall clean help

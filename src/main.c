@@ -29,6 +29,12 @@ static int act(enum options_action action, const struct config *config)
     case OPTIONS_SAMPLE:
         config_write_sample(&text);
         return print(&text);
+    case OPTIONS_MAN_DAEMON:
+        man_write_daemon(&text);
+        return print(&text);
+    case OPTIONS_MAN_CONFIG:
+        man_write_config(&text);
+        return print(&text);
     case OPTIONS_CHECK:
         return daemon_check(config);
     case OPTIONS_RUN:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks systemd/livetallyd.service by systemd itself, as it would be installed: the programs it
+# Checks the units in systemd/ by systemd itself, as it would be installed: the programs it
 # names have to exist, so it is looked at from a folder into which everything has been installed.
 #
 #   check-unit.sh BUILD
@@ -17,7 +17,7 @@ make -s --no-print-directory BUILD="$build" PREFIX="$root" SYSCONFDIR="$root/etc
 
 # What it says of other units on this machine is not about ours.
 complaints=$(SYSTEMD_UNIT_PATH="$root/units:" systemd-analyze verify --man=no \
-    "$root/units/livetallyd.service" 2>&1 | grep livetally || true)
+    "$root"/units/livetallyd* 2>&1 | grep livetally || true)
 if [ -n "$complaints" ]; then
     echo "$complaints" >&2
     exit 1

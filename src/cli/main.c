@@ -7,10 +7,27 @@
 
 #include "cli.h"
 #include "livetally/version.h"
+#include "manual.h"
 
 static const struct command *const commands[] = {
-    &command_post, &command_watch, &command_totals, &command_simulate, &command_verify,
+    &command_post,   &command_watch,  &command_totals, &command_simulate,
+    &command_verify, &command_unseal, &command_token,
 };
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+#define SUMMARY "client of livetallyd: posts orders, shows live totals, audits what stands in Redis"
+
+static const char overview[] =
+    "URL is ws://HOST:PORT, HOST:PORT or unix:PATH; without one, " DEFAULT_URL ".\n"
+    "LIVETALLY_TOKEN in the environment, or --token, authenticates to a server that asks.\n"
+    "\n"
+    "Examples:\n"
+    "  livetally simulate --rate 40          a livestream to look at\n"
+    "  livetally watch total top/hosts       follow it in the terminal\n"
+    "  livetally post < orders.jsonl         send real orders\n"
+    "  livetally verify --redis URL          are all totals what the orders say?\n"
+    "\n"
+    "`livetally COMMAND --help` tells more and shows examples.\n";
 
 static void print_help(FILE *out)
 {
@@ -19,23 +36,35 @@ static void print_help(FILE *out)
             "audits what stands in Redis.\n\n"
             "Usage: livetally COMMAND [URL] [OPTION…]\n\n"
             "Commands:\n");
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
     }
-    fprintf(out,
-            "\nURL is ws://HOST:PORT, HOST:PORT or unix:PATH; without one, " DEFAULT_URL ".\n"
-            "LIVETALLY_TOKEN in the environment, or --token, authenticates to a server that asks.\n"
-            "\nExamples:\n"
-            "  livetally simulate --rate 40          a livestream to look at\n"
-            "  livetally watch total top/hosts       follow it in the terminal\n"
-            "  livetally post < orders.jsonl         send real orders\n"
-            "  livetally verify --redis URL          are all totals what the orders say?\n"
-            "\n`livetally COMMAND --help` tells more and shows examples.\n");
+    fprintf(out, "\n%s", overview);
+}
+
+/* What the build asks for. */
+static int print_made(void (*write)(struct buffer *out))
+{
+    struct buffer text = BUFFER_INIT;
+    write(&text);
+    bool good = fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0;
+    buffer_done(&text);
+    return good ? EXIT_DONE : EXIT_USAGE;
+}
+
+static void write_page(struct buffer *out)
+{
+    manual_write_page(out, SUMMARY, overview, commands, COMMAND_COUNT);
+}
+
+static void write_completion(struct buffer *out)
+{
+    manual_write_completion(out, commands, COMMAND_COUNT);
 }
 
 static const struct command *find_command(const char *name)
 {
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(name, commands[i]->name) == 0) {
             return commands[i];
         }
@@ -68,6 +97,12 @@ int main(int argc, char **argv)
             print_help(stdout);
         }
         return EXIT_DONE;
+    }
+    if (strcmp(name, "--man") == 0) {
+        return print_made(write_page);
+    }
+    if (strcmp(name, "--completion") == 0) {
+        return print_made(write_completion);
     }
     if (name[0] != '\0') {
         fprintf(stderr, "livetally: there is no command \"%s\"\n\n", name);
