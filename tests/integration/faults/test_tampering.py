@@ -104,13 +104,14 @@ def test_what_was_deleted_for_good_is_found_by_an_audit(world, key):
 
 def test_the_epoch_changed_by_hand_under_load(world):
     """A new epoch says: forget all. Nothing was lost, so the same totals come again."""
-    scene = world.scene(EVENTS)
+    scene = world.scene(EVENTS).slow()
     viewer = scene.viewers[0]
     with scene.load() as load:
         load.wait_acks(5)
         world.redis.client().hset(PREFIX + "meta", "epoch", "feedfacefeedface")
         viewer.wait(lambda: viewer.epoch == "feedfacefeedface", 10, "the epoch")
         assert load.running()
+        load.hurry()
     assert logged(scene.daemon, ["epoch changed from", "to feedfacefeedface"])
     assert metric(scene.daemon, "commits_fenced_total") >= 1
     assert sum(r.accepted + r.parked for r in load.results) == scene.distinct, "none came twice"
@@ -137,7 +138,7 @@ def state_everything(traffic):
 def test_redis_emptied_under_load(world):
     """FLUSHALL, twice. All before it is gone, which is told; when the tools send everything again,
     what was lost counts again, and what was not does not."""
-    scene = world.scene(EVENTS)
+    scene = world.scene(EVENTS).slow()
     state_everything(scene.traffic)
     viewer, epochs = scene.viewers[0], []
     with scene.load() as load:
@@ -147,6 +148,7 @@ def test_redis_emptied_under_load(world):
             world.redis.client().flushall()
             viewer.wait(lambda: viewer.epoch not in (None, *epochs), 10, "a new epoch")
         assert load.running()
+        load.hurry()
     assert len(logged(scene.daemon, ["lost writes"])) == 2
     assert metric(scene.daemon, "lost_writes_total") == 2
     with Tool(scene.daemon) as tool:
