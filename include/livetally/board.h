@@ -62,27 +62,39 @@ struct cell_index {
     uint32_t used;
 };
 
+/* The changes of cells, numbered from 0; number i is at i & mask. See group_changes_mark(). */
+struct change_log {
+    uint64_t count; /* so far */
+    uint64_t cut;   /* group->changed at the last mark: what changed after it is listed */
+    uint32_t mask;
+    uint32_t places[];
+};
+
 /*
  * Places of cells don't change while a group is LOADED or LOADING (new cells come at the end), nor
  * while one of its cells is taken for a checkpoint. Else board_evict() may move them.
  */
 struct group {
+    /* What every order reads or writes comes first. */
     struct group_key key;
-    enum group_state state;
+    enum group_state state : 8;
+    bool complete; /* every cell of our own lane is here: a new one starts from zero */
+    bool listed;   /* among those that board_changed_next() gives */
     struct cell *cells;
     struct cell_index index;
-    uint32_t cell_count;
-    uint32_t dirty_count;
     uint64_t own_version; /* up to which `own` was read from Redis */
-    uint64_t *included;   /* [LANE_COUNT] while loading or just loaded, else NULL */
     int64_t used_ms;      /* monotonic, last touched: for eviction */
-    uint64_t changed;     /* board version of the last change of any cell */
-    uint64_t reloaded;    /* board version at which it became LOADED */
-    uint32_t watchers;    /* topics that read it; see board_watch() */
+    uint32_t dirty_count;
+    uint32_t watchers; /* topics that read it; see board_watch() */
+    uint32_t cell_count;
     uint32_t cell_capacity;
-    uint32_t taken_count; /* cells taken for a checkpoint and neither written nor returned */
-    uint32_t hand;        /* where board_evict() goes on: places below are still to be visited */
-    bool complete;        /* every cell of our own lane is here: a new one starts from zero */
+    uint64_t *included;     /* [LANE_COUNT] while loading or just loaded, else NULL */
+    uint64_t changed;       /* board version of the last change of any cell */
+    struct change_log *log; /* NULL: nobody has marked it since it was watched */
+    uint64_t reloaded;      /* board version at which it became LOADED */
+    uint32_t taken_count;   /* cells taken for a checkpoint and neither written nor returned */
+    uint32_t hand;          /* where board_evict() goes on: places below are still to be visited */
+    uint32_t listed_at;     /* in board->changed, when it is listed */
     struct group *all_prev, *all_next;
 };
 
@@ -121,6 +133,23 @@ struct cell *group_cell(const struct group *group, uint32_t cell_key); /* NULL: 
 /* A watched group is not evicted. Calls nest. */
 void board_watch(struct board *board, struct group_key key);
 void board_unwatch(struct board *board, struct group_key key);
+
+/*
+ * Reading only what changed. mark(): from now on changes are listed; returns their number so far.
+ * A reader that marked a LOADED group at `seen` finds the cells that changed since in the changes
+ * from `seen` on (some several times), unless they are gone or the group was reloaded. Only for
+ * groups that it watches; with the last watcher the list goes.
+ */
+uint64_t group_changes_mark(struct group *group);
+
+static inline bool group_changes_gone(const struct group *group, uint64_t seen)
+{
+    return group->log == NULL || seen > group->log->count ||
+           group->log->count - seen > (uint64_t)group->log->mask + 1;
+}
+
+/* A watched group that changed, or was loaded, since it was last given; NULL: none is left. */
+struct group *board_changed_next(struct board *board);
 
 /* Visits every group; the callback may not open or drop groups. */
 typedef void board_group_fn(void *context, struct group *group);

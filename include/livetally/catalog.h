@@ -75,6 +75,9 @@ int catalog_put(struct catalog *catalog, enum catalog_kind kind, struct slice id
                 struct slice json);
 /* Counts changes, so that readers can tell whether names they showed may have changed. */
 uint64_t catalog_changes(const struct catalog *catalog);
+/* What catalog_find() finds is not what it found, or didn't, when there were `changes` changes. */
+bool catalog_changed_since(const struct catalog *catalog, enum catalog_kind kind, struct slice id,
+                           uint64_t changes);
 
 enum catalog_outcome {
     CATALOG_UNCHANGED, /* equal, or older than what is stored: a duplicate */

@@ -11,15 +11,24 @@
 #define GROUPS_MIN 256u
 #define DIRTY_MIN  256u
 
+static void plan_period(struct board *board, enum period period)
+{
+    for (int rollup = 0; rollup < ROLLUP_COUNT; rollup++) {
+        struct group_key key = {(uint16_t)rollup, (uint16_t)period, 0, 0};
+        if (rollup_rows[rollup].periods & 1u << period)
+            board->plan[board->plan_count++] =
+                (struct plan_step){key.rollup, key.period, group_first_dimension(key),
+                                   group_cell_dimension(key), NULL};
+    }
+}
+
 static void make_plan(struct board *board)
 {
-    for (int rollup = 0; rollup < ROLLUP_COUNT; rollup++)
-        for (int period = 0; period < PERIOD_COUNT; period++) {
-            struct group_key key = {(uint16_t)rollup, (uint16_t)period, 0, 0};
-            if (rollup_rows[rollup].periods & 1u << period)
-                board->plan[board->plan_count++] = (struct plan_step){
-                    key.rollup, key.period, group_first_dimension(key), group_cell_dimension(key)};
-        }
+    plan_period(board, PERIOD_ALL);
+    plan_period(board, PERIOD_DAY);
+    board->plan_minutes = board->plan_count;
+    plan_period(board, PERIOD_MINUTE);
+    board->plan_minutes = board->plan_count - board->plan_minutes;
 }
 
 struct board *board_new(const struct board_options *options)
@@ -44,6 +53,7 @@ static void group_free(struct group *group)
     cell_index_done(&group->index);
     free(group->cells);
     free(group->included);
+    free(group->log);
     free(group);
 }
 
@@ -58,6 +68,7 @@ void board_free(struct board *board)
     }
     free(board->groups);
     free(board->dirty);
+    free(board->changed);
     free(board);
 }
 
@@ -151,6 +162,9 @@ void group_drop(struct board *board, struct group *group)
 {
     assert(group->watchers == 0 && group->dirty_count == 0 && group->taken_count == 0);
     take_group(board, group);
+    for (uint32_t i = 0; i < board->plan_count; i++)
+        if (board->plan[i].last == group)
+            board->plan[i].last = NULL;
     if (group->all_prev != NULL)
         group->all_prev->all_next = group->all_next;
     else
@@ -180,7 +194,10 @@ void board_unwatch(struct board *board, struct group_key key)
 
     assert(group != NULL && group->watchers > 0);
     board->held_cells -= group_held_cells(group);
-    group->watchers--;
+    if (--group->watchers == 0) {
+        group_changes_forget(group);
+        board_unlist_group(board, group);
+    }
     board->held_cells += group_held_cells(group);
     group->used_ms = board->now_ms;
 }

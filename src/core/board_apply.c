@@ -8,13 +8,21 @@
 
 #include "board_private.h"
 
+#define HALF (METRIC_COUNT / 2)
+
+/* An order changes the first half of the metrics, a refund the other. */
+_Static_assert(METRIC_ORDERS == 0 && METRIC_UNITS < HALF && METRIC_GROSS < HALF, "of orders");
+_Static_assert(METRIC_REFUNDS == HALF && METRIC_REFUNDED > HALF && METRIC_RETURNED > HALF,
+               "of refunds");
+
 /* A cell to add to, first as keys, then as what they name. Fields are moved one by one: copying
    the whole right after writing a part stalls the processor. */
 struct target {
-    struct group_key key;
-    uint32_t hash; /* of key */
+    struct plan_step *step;
+    uint32_t first;
+    uint32_t hash; /* of the group's key */
     uint32_t cell_key;
-    struct group *group;
+    struct group *group; /* NULL: to be looked up */
     struct cell *cell;
 };
 
@@ -24,50 +32,67 @@ struct addition {
     uint32_t lane;
     uint64_t lane_version;
     bool own;
-    struct metrics metrics;
-    uint32_t dimensions[DIMENSION_COUNT]; /* NONE: 0 */
+    bool by_minute;
+    int half;                            /* 0, or HALF: the first metric that changes */
+    int64_t deltas[HALF];                /* of that half */
+    uint32_t cell_keys[DIMENSION_COUNT]; /* 0: the fact has none; NONE: of the total */
     uint32_t when[PERIOD_COUNT];
     uint32_t minute;
-    bool by_minute;
     uint32_t count;
     struct target targets[PLAN_MAX];
 };
 
-static inline void add_metrics(struct metrics *sum, const struct metrics *delta)
+static inline void add_metrics(struct metrics *sum, const struct addition *add)
 {
-    for (int i = 0; i < METRIC_COUNT; i++)
-        sum->v[i] += delta->v[i];
+    int64_t *half = &sum->v[add->half];
+
+    for (int i = 0; i < HALF; i++)
+        half[i] += add->deltas[i];
+}
+
+static inline struct group_key target_key(const struct addition *add, const struct target *target)
+{
+    const struct plan_step *step = target->step;
+
+    return (struct group_key){step->rollup, step->period, add->when[step->period], target->first};
+}
+
+static inline void put_target(struct addition *add, struct plan_step *step, uint32_t first,
+                              uint32_t cell_key)
+{
+    struct target *target = &add->targets[add->count++];
+    struct group *last = step->last;
+
+    target->step = step;
+    target->first = first;
+    target->cell_key = cell_key;
+    if (last != NULL && last->key.first == first && last->key.when == add->when[step->period]) {
+        target->group = last;
+        return;
+    }
+    target->group = NULL;
+    target->hash = group_key_hash(target_key(add, target));
+    __builtin_prefetch(&add->board->groups[target->hash & add->board->group_mask]);
 }
 
 static void find_keys(struct addition *add)
 {
-    const struct board *board = add->board;
+    struct board *board = add->board;
+    uint32_t steps = board->plan_count - board->plan_minutes;
 
     add->count = 0;
-    for (uint32_t i = 0; i < board->plan_count; i++) {
-        const struct plan_step *step = &board->plan[i];
-        struct target *target = &add->targets[add->count];
-        uint32_t first = add->dimensions[step->first];
-        uint32_t cell_key = add->dimensions[step->cell];
-        if (first == 0 && step->first != DIMENSION_NONE)
-            continue;
-        if (step->period == PERIOD_MINUTE) {
-            if (!add->by_minute)
-                continue;
-            cell_key = add->minute;
-        } else if (step->cell == DIMENSION_NONE) {
-            cell_key = TOTAL_CELL;
-        } else if (cell_key == 0) {
-            continue;
-        }
-        target->key.rollup = step->rollup;
-        target->key.period = step->period;
-        target->key.when = add->when[step->period];
-        target->key.first = first;
-        target->hash = group_key_hash(target->key);
-        target->cell_key = cell_key;
-        __builtin_prefetch(&board->groups[target->hash & board->group_mask]);
-        add->count++;
+    for (uint32_t i = 0; i < steps; i++) {
+        struct plan_step *step = &board->plan[i];
+        uint32_t first = add->cell_keys[step->first];
+        uint32_t cell_key = add->cell_keys[step->cell];
+        if (first != 0 && cell_key != 0)
+            put_target(add, step, step->first == DIMENSION_NONE ? 0 : first, cell_key);
+    }
+    for (uint32_t i = steps; add->by_minute && i < board->plan_count; i++) {
+        struct plan_step *step = &board->plan[i];
+        uint32_t first = add->cell_keys[step->first];
+        if (first != 0)
+            put_target(add, step, step->first == DIMENSION_NONE ? 0 : first, add->minute);
     }
 }
 
@@ -78,14 +103,19 @@ static void find_groups(struct addition *add)
 
     for (uint32_t i = 0; i < add->count; i++) {
         struct target *target = &add->targets[i];
-        struct group *group = group_lookup(add->board, target->key, target->hash);
+        struct group *group = target->group;
         if (group == NULL) {
-            if (!add->own)
-                continue;
-            group = board_open(add->board, target->key);
+            struct group_key key = target_key(add, target);
+            group = group_lookup(add->board, key, target->hash);
+            if (group == NULL) {
+                if (!add->own)
+                    continue;
+                group = board_open(add->board, key);
+            }
+            target->step->last = group;
+            __builtin_prefetch(group, 1);
+            __builtin_prefetch(&group->cell_count, 1);
         }
-        __builtin_prefetch(group, 1);
-        __builtin_prefetch(&group->used_ms, 1);
         add->targets[kept].cell_key = target->cell_key;
         add->targets[kept++].group = group;
     }
@@ -137,7 +167,7 @@ static void add_to_own(const struct addition *add, struct target *target)
     struct cell *cell = target->cell;
 
     if (add->lane_version > target->group->own_version)
-        add_metrics(&cell->own, &add->metrics);
+        add_metrics(&cell->own, add);
     cell->flags |= CELL_USED;
     cell_mark_dirty(add->board, target->group, cell);
     if (target->group->state == GROUP_COLD)
@@ -151,11 +181,10 @@ static void add_to_sum(const struct addition *add, struct target *target)
 
     if (group->included != NULL && add->lane_version <= group->included[add->lane])
         return;
-    add_metrics(&cell->sum, &add->metrics);
+    add_metrics(&cell->sum, add);
     if (group->state != GROUP_LOADED)
         return;
-    cell->changed = add->board->version;
-    group->changed = add->board->version;
+    group_cell_changed(add->board, group, cell, add->board->version);
     if (group->included != NULL)
         forget_included(add->board, group);
 }
@@ -176,14 +205,24 @@ static void set_time(struct addition *add, int64_t time_ms, int64_t now_ms)
     add->by_minute = time_ms - time_ms % MINUTE_MS >= now_ms - board->minute_keep_ms;
 }
 
+static void set_deltas(struct addition *add, const struct fact *fact)
+{
+    struct metrics metrics = fact_metrics(fact);
+
+    add->half = fact->kind == FACT_ORDER ? 0 : HALF;
+    for (int i = 0; i < HALF; i++)
+        add->deltas[i] = metrics.v[add->half + i];
+}
+
 static void add_fact(struct addition *add, const struct fact *fact, int64_t now_ms)
 {
-    add->metrics = fact_metrics(fact);
-    add->dimensions[DIMENSION_HOST] = fact->host;
-    add->dimensions[DIMENSION_COUNTY] = fact->county;
-    add->dimensions[DIMENSION_PRODUCT] = fact->product;
-    add->dimensions[DIMENSION_SESSION] = fact->session;
-    add->dimensions[DIMENSION_PLATFORM] = fact->platform;
+    set_deltas(add, fact);
+    add->cell_keys[DIMENSION_NONE] = TOTAL_CELL;
+    add->cell_keys[DIMENSION_HOST] = fact->host;
+    add->cell_keys[DIMENSION_COUNTY] = fact->county;
+    add->cell_keys[DIMENSION_PRODUCT] = fact->product;
+    add->cell_keys[DIMENSION_SESSION] = fact->session;
+    add->cell_keys[DIMENSION_PLATFORM] = fact->platform;
     set_time(add, fact->time_ms, now_ms);
     find_keys(add);
     find_groups(add);
@@ -200,7 +239,7 @@ static void add_fact(struct addition *add, const struct fact *fact, int64_t now_
 void board_apply(struct board *board, uint32_t lane, uint64_t lane_version, bool own,
                  const struct fact *facts, uint32_t fact_count, int64_t now_ms)
 {
-    struct addition add = {.board = board, .lane = lane, .lane_version = lane_version, .own = own};
+    struct addition add;
 
     if (lane_version <= board->lane_versions[lane])
         return;
@@ -208,6 +247,10 @@ void board_apply(struct board *board, uint32_t lane, uint64_t lane_version, bool
     if (fact_count == 0)
         return;
     board->version++;
+    add.board = board;
+    add.lane = lane;
+    add.lane_version = lane_version;
+    add.own = own;
     for (uint32_t i = 0; i < fact_count; i++)
         add_fact(&add, &facts[i], now_ms);
 }

@@ -77,6 +77,8 @@ bool board_load_finish(struct board *board, struct group *group)
     group->reloaded = board->version;
     group->used_ms = board->now_ms;
     group->state = GROUP_LOADED;
+    if (group->watchers > 0 && !group->listed)
+        board_list_group(board, group);
     return true;
 }
 

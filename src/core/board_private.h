@@ -1,7 +1,8 @@
 /*
  * What the parts of the board share: groups and their hash (board.c), cells of a group
- * (board_cells.c), adding commits (board_apply.c), loading (board_load.c, board_image.c),
- * checkpoints (board_dirty.c), dropping what is idle (board_evict.c).
+ * (board_cells.c), adding commits (board_apply.c), what changed (board_changes.c), loading
+ * (board_load.c, board_image.c), checkpoints (board_dirty.c), dropping what is idle
+ * (board_evict.c).
  */
 #ifndef LIVETALLY_CORE_BOARD_PRIVATE_H
 #define LIVETALLY_CORE_BOARD_PRIVATE_H
@@ -18,12 +19,16 @@ struct group_slot {
     struct group *group; /* NULL: free */
 };
 
-/* One cell of every fact: where a rollup's row puts it in one period. */
+/*
+ * One cell of every fact: where a rollup's row puts it in one period. The group that a fact was
+ * last counted in is remembered: half the steps go to one and the same group all day.
+ */
 struct plan_step {
     uint16_t rollup;
     uint16_t period;
     enum dimension first; /* of the group */
     enum dimension cell;
+    struct group *last; /* NULL: none, or it is gone */
 };
 
 #define PLAN_MAX (ROLLUP_COUNT * PERIOD_COUNT)
@@ -56,8 +61,13 @@ struct board {
     uint32_t dirty_count;
     uint32_t dirty_mask;
 
+    struct group **changed; /* those that are `listed`: only watched ones, each once */
+    uint32_t changed_count;
+    uint32_t changed_capacity;
+
     struct plan_step plan[PLAN_MAX];
     uint32_t plan_count;
+    uint32_t plan_minutes; /* of those, the last ones, that count by minute */
     int64_t hour_start_ms; /* of the business hour last counted in */
     uint32_t hour;
 };
@@ -118,6 +128,24 @@ static inline uint32_t group_held_cells(const struct group *group)
 
 /* board.c */
 void group_drop(struct board *board, struct group *group);
+
+/* board_changes.c */
+void group_list_change(struct group *group, uint32_t place);
+void group_changes_forget(struct group *group);
+void board_list_group(struct board *board, struct group *group);
+void board_unlist_group(struct board *board, struct group *group);
+
+/* In every change of a sum of a LOADED group, before the next board version. */
+static inline void group_cell_changed(struct board *board, struct group *group, struct cell *cell,
+                                      uint64_t version)
+{
+    if (group->watchers > 0 && !group->listed)
+        board_list_group(board, group);
+    if (group->log != NULL && cell->changed <= group->log->cut)
+        group_list_change(group, (uint32_t)(cell - group->cells));
+    cell->changed = version;
+    group->changed = version;
+}
 
 /* board_dirty.c */
 void cell_list_dirty(struct board *board, struct group *group, struct cell *cell);

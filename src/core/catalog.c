@@ -14,6 +14,7 @@
 struct item {
     struct catalog_entry entry;
     struct slice json;
+    uint64_t change; /* catalog->changes when it was put */
     struct buffer plain;
     char bytes[];
 };
@@ -29,6 +30,7 @@ struct catalog {
     struct shelf shelves[CATALOG_KIND_COUNT];
     uint32_t max_entries;
     uint64_t changes;
+    uint64_t cleared; /* `changes` when it was, last */
 };
 
 const char *const catalog_kind_names[CATALOG_KIND_COUNT] = {
@@ -64,7 +66,7 @@ void catalog_clear(struct catalog *catalog)
         shelf->count = 0;
         id_table_clear(&shelf->table);
     }
-    catalog->changes++;
+    catalog->cleared = ++catalog->changes;
 }
 
 void catalog_free(struct catalog *catalog)
@@ -111,6 +113,20 @@ const struct catalog_entry *catalog_find(const struct catalog *catalog, enum cat
     const struct shelf *shelf = &catalog->shelves[kind];
     uint32_t place = find_place(shelf, id);
     return place == ID_TABLE_NONE ? NULL : &shelf->items[place]->entry;
+}
+
+bool catalog_changed_since(const struct catalog *catalog, enum catalog_kind kind, struct slice id,
+                           uint64_t changes)
+{
+    const struct shelf *shelf = &catalog->shelves[kind];
+    uint32_t place;
+
+    if (catalog->changes == changes)
+        return false;
+    if (catalog->cleared > changes)
+        return true;
+    place = find_place(shelf, id);
+    return place != ID_TABLE_NONE && shelf->items[place]->change > changes;
 }
 
 struct slice catalog_json(const struct catalog *catalog, enum catalog_kind kind, struct slice id)
@@ -161,6 +177,6 @@ int catalog_put(struct catalog *catalog, enum catalog_kind kind, struct slice id
         shelf->items[shelf->count] = item;
         id_table_insert(&shelf->table, id_table_hash(&shelf->table, id), shelf->count++);
     }
-    catalog->changes++;
+    item->change = ++catalog->changes;
     return 0;
 }

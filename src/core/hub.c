@@ -5,6 +5,7 @@
 #include "hub_internal.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "livetally/json.h"
 #include "livetally/mem.h"
@@ -42,6 +43,7 @@ void hub_free(struct hub *hub)
     if (!hub)
         return;
     buffer_done(&hub->text);
+    buffer_done(&hub->head);
     buffer_done(&hub->live.scratch);
     free(hub->request);
     free(hub);
@@ -120,28 +122,35 @@ static void prepare_topics(struct hub *hub)
 
     HASH_ITER(hh, live->topics, topic, next)
     {
-        if (!topic->ready || topic->plan != live->plan)
+        if (topic->plan != live->plan)
             live_topic_prepare(live, topic, false);
     }
 }
 
 /*
  * What sells for the first time needs groups that nobody had. They are loaded now, as in the round
- * they are missed, and what they show would come an interval late. But looking at all topics costs
- * something, and while many ids are new the lookups wait for each other.
+ * they are missed, and what they show would come an interval late. But while many ids are new the
+ * lookups wait for each other.
  */
-static void prepare_first_sales(struct hub *hub)
+static void prepare_unready(struct hub *hub)
 {
     struct live *live = &hub->live;
     struct live_topic *topic, *next;
 
+    DL_FOREACH_SAFE2(live->unready, topic, next, unready_next)
+    {
+        live_topic_prepare(live, topic, false);
+    }
+}
+
+static void prepare_first_sales(struct hub *hub)
+{
+    struct live *live = &hub->live;
+    uint32_t names_before = hub->names_seen;
+
     hub->names_ms = live->monotonic_ms + NAMES_MS;
     hub->names_seen = names_count(live->view->names);
-    HASH_ITER(hh, live->topics, topic, next)
-    {
-        if (topic->topic.id_size > 0 && topic->number == 0)
-            live_topic_prepare(live, topic, false);
-    }
+    live_await_look(live, names_before);
 }
 
 static bool first_sales_wait(const struct hub *hub)
@@ -204,9 +213,11 @@ void hub_observe(struct hub *hub)
 
     live->monotonic_ms = clock_monotonic_ms(&hub->clock);
     first_sales = first_sales_wait(hub) && live->monotonic_ms >= hub->names_ms;
-    if (live->unready > 0 && live->monotonic_ms >= hub->retry_ms) {
+    if (live->unready && live->monotonic_ms >= hub->retry_ms) {
         hub->retry_ms = live->monotonic_ms + RETRY_MS;
+    bool all;
         groups = true;
+    hub->wall_ms = wall_ms;
     }
     changed = compare_view(hub, &seen) || groups || first_sales || live->now.seq == 0 ||
               version != live->now.version || minute != live->now.minute;
@@ -215,20 +226,27 @@ void hub_observe(struct hub *hub)
     hub->groups_changed = false;
     hub->observed = seen;
     live->now = (struct live_point){live->now.seq + 1, version, minute};
-    if (groups || live->plan != plan)
+    if (all)
+        live_touch_all(live);
+    live_touch_changed(live);
+    if (live->plan != plan)
         prepare_topics(hub);
     if (first_sales)
+    all = live->plan != plan || minute != live->now.minute || live->now.seq == 0 ||
+          seen.catalog_changes != hub->observed.catalog_changes;
         prepare_first_sales(hub);
 }
 
 static struct frame *encode_heartbeat(struct hub *hub)
+    if (groups || live->plan != plan)
+        prepare_unready(hub);
 {
     struct buffer *out = &hub->text;
 
     buffer_reset(out);
     buffer_append_byte(out, '{');
     json_field_string(out, "type", SLICE("heartbeat"));
-    json_field_int(out, "time", clock_wall_ms(&hub->clock));
+    json_field_int(out, "time", hub->wall_ms);
     json_field_uint(out, "ver", hub->live.now.version);
     buffer_append_byte(out, '}');
     return frame_new(buffer_slice(out));
@@ -277,7 +295,7 @@ static int64_t next_tick_ms(const struct hub *hub)
     due_ms = earlier(due_ms, hub_queries_due_ms(hub));
     if (hub->waiting_count > 0)
         due_ms = earlier(due_ms, hub->waiting_due_ms);
-    if (hub->live.unready > 0)
+    if (hub->live.unready)
         due_ms = earlier(due_ms, hub->retry_ms);
     if (first_sales_wait(hub))
         due_ms = earlier(due_ms, hub->names_ms);

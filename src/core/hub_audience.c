@@ -33,7 +33,8 @@ static struct audience *audience_new(struct hub *hub, uint32_t *key, struct live
         audience->ticker_count += topics[i]->topic.kind == TOPIC_TICKER;
         audience->additive = audience->additive || live_topic_is_additive(topics[i]);
     }
-    audience->orders = mem_zalloc(audience->ticker_count * sizeof(*audience->orders));
+    if (audience->ticker_count)
+        audience->orders = mem_zalloc(audience->ticker_count * sizeof(*audience->orders));
     link_append(&audience->class->audiences, &audience->in_class);
     HASH_ADD_KEYPTR(hh, hub->audiences, audience->key, (count + 1) * sizeof(*key), audience);
     return audience;
@@ -139,15 +140,25 @@ bool audience_has(const struct audience *audience, const struct live_topic *topi
 
 void audience_refresh(struct hub *hub, struct audience *audience)
 {
-    uint64_t changed = hub->stale_changed;
+    struct live *live = &hub->live;
+    uint64_t since = audience->refreshed.seq;
+    uint64_t changed = audience->changed;
+    uint32_t count = audience->topic_count;
+    bool all = live->all_touched > since;
     uint32_t ticker = 0;
 
-    if (audience->refreshed.seq == hub->live.now.seq)
+    if (since == live->now.seq)
         return;
-    for (uint32_t i = 0; i < audience->topic_count; i++) {
+    if (hub->stale_changed > changed)
+        changed = hub->stale_changed;
+    if (live->any_touched < since && audience->ticker_count == 0)
+        count = 0;
+    for (uint32_t i = 0; i < count; i++) {
         struct live_topic *topic = audience->topics[i];
 
-        live_topic_refresh(&hub->live, topic);
+        if (topic->touched < since && !all)
+            continue;
+        live_topic_refresh(live, topic);
         if (topic->changed > changed)
             changed = topic->changed;
         if (topic->topic.kind == TOPIC_TICKER)

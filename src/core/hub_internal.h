@@ -124,6 +124,7 @@ struct subscription {
     uint32_t topic_count;
     uint32_t new_count;   /* topics that the viewer doesn't have already */
     uint32_t interval;    /* index in hub_intervals_ms */
+    uint64_t mark;        /* that its topics got when they were added */
     struct buffer errors; /* elements of the array "errors" */
     int64_t deadline_ms;
     bool asked;       /* the source was asked for its groups */
@@ -184,6 +185,7 @@ struct hub {
     struct stats *stats;
     struct observed observed;
     bool groups_changed;    /* hub_groups_changed() since the last observation */
+    int64_t wall_ms;        /* when it was */
     uint64_t stale_changed; /* seq */
     uint64_t epochs;        /* counts epochs */
     int64_t epoch_ms;       /* monotonic, when the present one was first seen */
@@ -203,6 +205,9 @@ struct hub {
     struct request *request; /* the message being handled */
     struct buffer text;      /* for encoding */
 };
+    struct buffer head;      /* of updates, up to their topics, as of: */
+    uint64_t head_seq;
+    int64_t head_ms;
 
 /* hub.c */
 void hub_observe(struct hub *hub); /* first thing in everything that reads the view */

@@ -27,7 +27,8 @@ static void sent(struct viewer *viewer)
     const struct audience *audience = viewer->audience;
 
     viewer->point = audience->refreshed;
-    memcpy(viewer->orders, audience->orders, audience->ticker_count * sizeof(*viewer->orders));
+    if (audience->ticker_count)
+        memcpy(viewer->orders, audience->orders, audience->ticker_count * sizeof(*viewer->orders));
 }
 
 static void missed(struct viewer *viewer)

@@ -30,8 +30,9 @@ static uint32_t cell_key_of(const struct live_topic *topic)
     return topic->topic.id_size ? topic->number : topic->topic.code;
 }
 
-static bool scope_group_changed(const struct live_topic *topic, const struct group *group)
+static bool source_changed(const struct live_topic *topic, struct live_source *source)
 {
+    const struct group *group = source->group;
     uint64_t version = topic->seen.version;
     const struct cell *cell;
     uint32_t divisor;
@@ -44,93 +45,115 @@ static bool scope_group_changed(const struct live_topic *topic, const struct gro
         cell = group_cell(group, cell_key_of(topic));
         return cell && cell->changed > version;
     }
-    for (uint32_t i = 0; i < group->cell_count; i++) {
-        cell = &group->cells[i];
-        if (cell->changed > version && cell->key / divisor == topic->topic.code)
+    area_refresh(&source->area, group, divisor, topic->topic.code);
+    return area_changed(&source->area, group, version);
+}
+
+static struct metrics source_sum(const struct live_topic *topic, struct live_source *source)
+{
+    uint32_t divisor;
+
+    if (!area_of(&topic->topic, &divisor))
+        return group_get(source->group, cell_key_of(topic));
+    area_refresh(&source->area, source->group, divisor, topic->topic.code);
+    return area_sum(&source->area, source->group);
+}
+
+/* False: of such ones no names are shown. */
+static bool named_kind(const struct topic *topic, enum catalog_kind *ret_kind)
+{
+    static const int8_t of_boards[BOARD_KIND_COUNT] = {
+        [BOARD_HOSTS] = CATALOG_HOST,
+        [BOARD_PRODUCTS] = CATALOG_PRODUCT,
+        [BOARD_SESSIONS] = CATALOG_SESSION,
+        [BOARD_COUNTIES] = -1,
+        [BOARD_PLATFORMS] = -1,
+        [BOARD_PROVINCES] = -1,
+    };
+    static const int8_t of_scopes[SCOPE_KIND_COUNT] = {
+        [SCOPE_TOTAL] = -1,    [SCOPE_HOST] = CATALOG_HOST,
+        [SCOPE_COUNTY] = -1,   [SCOPE_PREFECTURE] = -1,
+        [SCOPE_PROVINCE] = -1, [SCOPE_PRODUCT] = CATALOG_PRODUCT,
+        [SCOPE_PLATFORM] = -1, [SCOPE_SESSION] = CATALOG_SESSION,
+    };
+    int8_t kind = topic->kind == TOPIC_BOARD ? of_boards[topic->board] : of_scopes[topic->scope];
+
+    if (kind < 0)
+        return false;
+    *ret_kind = (enum catalog_kind)kind;
+    return true;
+}
+
+static bool names_changed(const struct live *live, const struct live_topic *topic)
+{
+    const struct catalog *catalog = live->view->catalog;
+    enum catalog_kind kind;
+
+    if (topic->catalog_seen == catalog_changes(catalog) || !named_kind(&topic->topic, &kind))
+        return false;
+    if (topic->topic.kind == TOPIC_SCOPE)
+        return catalog_changed_since(catalog, kind, topic_id(&topic->topic), topic->catalog_seen);
+    for (uint32_t i = 0; topic->rank && i < topic->rank->top; i++) {
+        if (catalog_changed_since(catalog, kind,
+                                  names_text(live->view->names, topic->rank->entries[i].key),
+                                  topic->catalog_seen))
             return true;
     }
     return false;
 }
 
-static struct metrics scope_sum(const struct live_topic *topic, const struct group *group)
+/* Scopes and boards: did anything change in what the payload is made of? */
+static bool groups_changed(struct live_topic *topic)
 {
-    struct metrics sum = {{0}};
-    uint32_t divisor;
-
-    if (!area_of(&topic->topic, &divisor))
-        return group_get(group, cell_key_of(topic));
-    for (uint32_t i = 0; i < group->cell_count; i++) {
-        if (group->cells[i].key / divisor == topic->topic.code)
-            metrics_add(&sum, &group->cells[i].sum);
-    }
-    return sum;
-}
-
-static bool shows_names(const struct topic *topic)
-{
-    if (topic->kind == TOPIC_BOARD) {
-        return topic->board == BOARD_HOSTS || topic->board == BOARD_PRODUCTS ||
-               topic->board == BOARD_SESSIONS;
-    }
-    return topic->scope == SCOPE_HOST || topic->scope == SCOPE_PRODUCT ||
-           topic->scope == SCOPE_SESSION;
-}
-
-/* Scopes and boards: may the payload have other bytes than before? */
-static bool inputs_changed(const struct live *live, const struct live_topic *topic)
-{
-    if (topic->forced)
-        return true;
-    if (topic->catalog_seen != catalog_changes(live->view->catalog) && shows_names(&topic->topic))
-        return true;
     for (uint32_t i = 0; i < topic->source_count; i++) {
         const struct group *group = topic->sources[i].group;
 
         if (topic->topic.kind == TOPIC_SCOPE
-                ? scope_group_changed(topic, group)
+                ? source_changed(topic, &topic->sources[i])
                 : group->changed > topic->seen.version || group->reloaded > topic->seen.version)
             return true;
     }
     return false;
 }
 
-static void encode_board(struct live *live, struct live_topic *topic, struct buffer *out)
+/* False: a board that shows what it showed. */
+static bool refresh_rank(struct live *live, struct live_topic *topic)
 {
     const struct topic *about = &topic->topic;
-    const struct group *group = topic->source_count ? topic->sources[0].group : NULL;
 
-    if (about->board == BOARD_PROVINCES) {
-        payload_provinces(out, about, group);
-        return;
-    }
     if (!topic->rank) {
         topic->rank = mem_zalloc(sizeof(*topic->rank));
         rank_init(topic->rank, about->by, about->rows,
                   about->scope == SCOPE_PROVINCE ? about->code : 0,
                   about->board == BOARD_COUNTIES ? NULL : live->view->names);
     }
-    if (group)
-        rank_refresh(topic->rank, group, live->now.version);
-    payload_board(out, live->view, about, topic->rank, group);
+    return rank_refresh(topic->rank, topic->sources[0].group, live->now.version);
+}
+
+static void encode_board(struct live *live, const struct live_topic *topic, struct buffer *out)
+{
+    const struct group *group = topic->source_count ? topic->sources[0].group : NULL;
+
+    if (topic->topic.board == BOARD_PROVINCES)
+        payload_provinces(out, &topic->topic, group);
+    else
+        payload_board(out, live->view, &topic->topic, topic->rank, group);
 }
 
 static void encode_scope(struct live *live, struct live_topic *topic, struct buffer *out)
 {
-    struct metrics all = scope_sum(topic, topic->sources[0].group);
+    struct metrics all = source_sum(topic, &topic->sources[0]);
     struct metrics today = {{0}};
 
     if (topic->source_count > 1)
-        today = scope_sum(topic, topic->sources[1].group);
+        today = source_sum(topic, &topic->sources[1]);
     payload_scope(out, live->view, &topic->topic, &today, &all);
 }
 
-static void refresh_absolute(struct live *live, struct live_topic *topic)
+static void encode_absolute(struct live *live, struct live_topic *topic)
 {
     struct buffer swap;
 
-    if (!inputs_changed(live, topic))
-        return;
-    topic->catalog_seen = catalog_changes(live->view->catalog);
     buffer_reset(&live->scratch);
     if (topic->topic.kind == TOPIC_SCOPE)
         encode_scope(live, topic, &live->scratch);
@@ -142,6 +165,18 @@ static void refresh_absolute(struct live *live, struct live_topic *topic)
     topic->payload = live->scratch;
     live->scratch = swap;
     topic->changed = live->now.seq;
+}
+
+static void refresh_absolute(struct live *live, struct live_topic *topic)
+{
+    bool encode = topic->forced || names_changed(live, topic);
+    bool ranked = topic->topic.kind == TOPIC_BOARD && topic->topic.board != BOARD_PROVINCES;
+
+    topic->catalog_seen = catalog_changes(live->view->catalog);
+    if (topic->source_count && (encode || groups_changed(topic)))
+        encode = !ranked || refresh_rank(live, topic) || encode;
+    if (encode)
+        encode_absolute(live, topic);
 }
 
 static void refresh_series(struct live *live, struct live_topic *topic)
@@ -177,6 +212,9 @@ static void refresh_ticker(struct live *live, struct live_topic *topic)
 void live_topic_refresh(struct live *live, struct live_topic *live_topic)
 {
     if (live_topic->refreshed == live->now.seq)
+        return;
+    if (live_topic->refreshed && live_topic->refreshed >= live_topic->touched &&
+        live_topic->refreshed >= live->all_touched)
         return;
     live_topic->refreshed = live->now.seq;
     if (live_topic_prepare(live, live_topic, false) != LIVE_READY)

@@ -7,7 +7,10 @@
  */
 #include "live_topic.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
 
 #include "livetally/mem.h"
 
@@ -26,19 +29,46 @@ struct live_topic *live_topic_find(const struct live *live, struct slice name)
     return topic;
 }
 
+static void list_unready(struct live *live, struct live_topic *topic)
+{
+    DL_APPEND2(live->unready, topic, unready_prev, unready_next);
+}
+
+static void unlist_unready(struct live *live, struct live_topic *topic)
+{
+    assert(topic != live->unready || topic->unready_prev == topic || topic->unready_next);
+    DL_DELETE2(live->unready, topic, unready_prev, unready_next);
+}
+
 static void set_ready(struct live *live, struct live_topic *topic, bool ready)
 {
     if (topic->ready == ready)
         return;
     topic->ready = ready;
     if (ready) {
-        live->unready--;
+        unlist_unready(live, topic);
         topic->forced = true;
-        topic->refreshed = 0;
+        live_touch(live, topic);
         topic->reset = live->now.seq;
     } else {
-        live->unready++;
+        list_unready(live, topic);
     }
+}
+
+/* Both in one block. A canonical name has nothing to escape. */
+static void set_name(struct live_topic *topic, struct slice name)
+{
+    char *bytes = mem_alloc(2 * name.size + 4);
+    char *label = bytes + name.size + 1;
+
+    memcpy(bytes, name.data, name.size);
+    bytes[name.size] = '\0';
+    label[0] = '"';
+    memcpy(label + 1, name.data, name.size);
+    label[1 + name.size] = '"';
+    label[2 + name.size] = ':';
+    topic->name = bytes;
+    topic->label = (struct slice){label, name.size + 3};
 }
 
 struct live_topic *live_topic_open(struct live *live, const struct topic *topic, struct slice name)
@@ -48,12 +78,14 @@ struct live_topic *live_topic_open(struct live *live, const struct topic *topic,
     if (live_topic)
         return live_topic_ref(live_topic);
     live_topic = mem_zalloc(sizeof(*live_topic));
-    live_topic->name = mem_strndup(name.data, name.size);
+    set_name(live_topic, name);
     live_topic->topic = *topic;
     live_topic->id = ++live->next_id;
     live_topic->references = 1;
     live_topic->board_number = live->view->board_number;
-    live->unready++;
+    live_topic->touched = topic->kind == TOPIC_TICKER ? UINT64_MAX : live->now.seq;
+    list_unready(live, live_topic);
+    live_touch_set_cell(live, live_topic, topic->scope == SCOPE_TOTAL ? 1 : topic->code);
     HASH_ADD_KEYPTR(hh, live->topics, live_topic->name, name.size, live_topic);
     return live_topic;
 }
@@ -67,10 +99,13 @@ struct live_topic *live_topic_ref(struct live_topic *live_topic)
 /* Sources of a board that is gone need no unwatching: their groups went with it. */
 static void drop_sources(struct live *live, struct live_topic *topic)
 {
+    live_touch_unwatch(live, topic);
     if (topic->board_number == live->view->board_number) {
         for (uint32_t i = 0; i < topic->source_count; i++)
             board_unwatch(live->view->board, topic->sources[i].key);
     }
+    for (uint32_t i = 0; i < topic->source_count; i++)
+        area_done(&topic->sources[i].area);
     free(topic->sources);
     topic->sources = NULL;
     topic->source_count = 0;
@@ -81,8 +116,10 @@ void live_topic_unref(struct live *live, struct live_topic *live_topic)
     if (--live_topic->references > 0)
         return;
     HASH_DEL(live->topics, live_topic);
+    live_touch_forget(live, live_topic);
+    live_await_end(live, live_topic);
     if (!live_topic->ready)
-        live->unready--;
+        unlist_unready(live, live_topic);
     drop_sources(live, live_topic);
     if (live_topic->watched_session)
         ticker_unwatch(live->view->ticker, live_topic->watched_session);
@@ -238,11 +275,13 @@ static void plan_sources(struct live *live, struct live_topic *topic)
     sources = mem_resize(NULL, count, sizeof(*sources));
     for (uint32_t i = 0; i < count; i++) {
         board_watch(board, keys[i]);
-        sources[i] = (struct live_source){keys[i], board_open(board, keys[i]), INT64_MIN};
+        sources[i] = (struct live_source){
+            .key = keys[i], .group = board_open(board, keys[i]), .asked_ms = INT64_MIN};
     }
     drop_sources(live, topic);
     topic->sources = sources;
     topic->source_count = count;
+    live_touch_watch(live, topic);
     if (topic->rank)
         rank_reset(topic->rank);
     set_ready(live, topic, false);
@@ -254,14 +293,19 @@ static void find_number(struct live *live, struct live_topic *topic)
     const struct view *view = live->view;
     uint32_t count = names_count(view->names);
 
-    if (topic->number || topic->topic.id_size == 0 || topic->names_seen == count)
+    if (topic->number || topic->topic.id_size == 0 || (topic->awaits && topic->names_seen == count))
         return;
     topic->names_seen = count;
     topic->number = names_find(view->names, topic_id(&topic->topic));
-    if (topic->number == 0)
+    if (topic->number == 0) {
+        live_await(live, topic);
         return;
+    }
+    live_await_end(live, topic);
     topic->plan = 0;
     topic->forced = true;
+    live_touch(live, topic);
+    live_touch_set_cell(live, topic, topic->number);
     if (topic->topic.kind == TOPIC_TICKER) {
         topic->watched_session = topic->number;
         ticker_watch(view->ticker, topic->number);

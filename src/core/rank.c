@@ -10,6 +10,7 @@
 #include "livetally/mem.h"
 
 #define SLACK 32
+#define AHEAD 8 /* cells to fetch before they are looked at */
 
 int64_t rank_value(const struct metrics *metrics, enum board_by by)
 {
@@ -72,10 +73,12 @@ static int compare_for_sort(const void *a, const void *b, void *rank)
     return compare(rank, a, b);
 }
 
-/* Between refreshes few candidates move, so this is close to linear. */
-static void sort_nearly(struct rank *rank)
+/* Between refreshes few candidates move, so this is close to linear. Returns the best place that
+ * another one holds now. */
+static uint32_t sort_nearly(struct rank *rank)
 {
     struct rank_entry *entries = rank->entries;
+    uint32_t best = UINT32_MAX;
 
     for (uint32_t i = 1; i < rank->count; i++) {
         struct rank_entry moving = entries[i];
@@ -86,7 +89,10 @@ static void sort_nearly(struct rank *rank)
             at--;
         }
         entries[at] = moving;
+        if (at < i && at < best)
+            best = at;
     }
+    return best;
 }
 
 /* Lets the worst go, so that there is room again; the best of those is the new floor. */
@@ -145,34 +151,49 @@ static void consider_all(struct rank *rank, const struct group *group)
     rank->cells_seen = group->cell_count;
 }
 
-static void consider_changed(struct rank *rank, const struct group *group)
+/* True when a row of the last result shows other values. */
+static bool update_candidates(struct rank *rank, const struct group *group)
 {
+    bool shown = false;
+
     for (uint32_t i = 0; i < rank->count; i++) {
         struct rank_entry *entry = &rank->entries[i];
+        const struct cell *cell = &group->cells[entry->place];
 
-        entry->value = rank_value(&group->cells[entry->place].sum, rank->by);
+        entry->value = rank_value(&cell->sum, rank->by);
+        shown = shown || (i < rank->top && cell->changed > rank->version);
     }
-    for (uint32_t i = 0; i < group->cell_count; i++) {
-        const struct cell *cell = &group->cells[i];
+    return shown;
+}
 
-        if (cell->changed <= rank->version && i < rank->cells_seen)
+static void consider_changed(struct rank *rank, const struct group *group)
+{
+    const struct change_log *log = group->log;
+
+    for (uint64_t i = rank->changes_seen; i < log->count; i++) {
+        uint32_t place = log->places[i & log->mask];
+
+        if (i + AHEAD < log->count)
+            __builtin_prefetch(&group->cells[log->places[(i + AHEAD) & log->mask]].sum);
+        if (place < rank->cells_seen && belongs(rank, group->cells[place].key))
+            consider(rank, &group->cells[place], place, false);
+    }
+    for (uint32_t i = rank->cells_seen; i < group->cell_count; i++) {
+        if (!belongs(rank, group->cells[i].key))
             continue;
-        if (!belongs(rank, cell->key))
-            continue;
-        if (i >= rank->cells_seen)
-            rank->matching++;
-        consider(rank, cell, i, false);
+        rank->matching++;
+        consider(rank, &group->cells[i], i, false);
     }
     rank->cells_seen = group->cell_count;
 }
 
 /* Sorts, and says whether the result is certain. */
-static bool settle(struct rank *rank)
+static bool settle(struct rank *rank, uint32_t *ret_best_moved)
 {
     uint32_t certain = 0;
     uint32_t want = rank->wanted < rank->matching ? rank->wanted : rank->matching;
 
-    sort_nearly(rank);
+    *ret_best_moved = sort_nearly(rank);
     while (certain < want && certain < rank->count &&
            (!rank->has_floor || compare(rank, &rank->entries[certain], &rank->floor) < 0))
         certain++;
@@ -180,16 +201,30 @@ static bool settle(struct rank *rank)
     return certain == want;
 }
 
-void rank_refresh(struct rank *rank, const struct group *group, uint64_t board_version)
+static bool must_rebuild(const struct rank *rank, const struct group *group)
 {
-    bool rebuild = rank->version == 0 || group->reloaded > rank->version ||
-                   group->cell_count < rank->cells_seen;
+    return rank->version == 0 || group->reloaded > rank->version ||
+           group->cell_count < rank->cells_seen || group_changes_gone(group, rank->changes_seen);
+}
 
-    if (!rebuild)
+bool rank_refresh(struct rank *rank, struct group *group, uint64_t board_version)
+{
+    uint32_t matching = rank->matching;
+    uint32_t top = rank->top;
+    uint32_t best_moved = 0;
+    bool rebuild = must_rebuild(rank, group);
+    bool shown = rebuild;
+
+    if (!rebuild) {
+        shown = update_candidates(rank, group);
         consider_changed(rank, group);
-    if (rebuild || !settle(rank)) {
-        consider_all(rank, group);
-        settle(rank);
     }
+    if (rebuild || !settle(rank, &best_moved)) {
+        consider_all(rank, group);
+        settle(rank, &best_moved);
+        shown = true;
+    }
+    rank->changes_seen = group_changes_mark(group);
     rank->version = board_version;
+    return shown || best_moved < top || rank->top != top || rank->matching != matching;
 }

@@ -350,6 +350,9 @@ static void it_is_bounded_and_counts_changes(void **state)
     assert_int_equal(catalog_changes(catalog), changes);
     assert_int_equal(catalog_put(catalog, CATALOG_PRODUCT, SLICE("p7"), SLICE("{\"time\":2}")), 0);
     assert_true(catalog_changes(catalog) > changes);
+    assert_true(catalog_changed_since(catalog, CATALOG_PRODUCT, SLICE("p7"), changes));
+    assert_false(catalog_changed_since(catalog, CATALOG_PRODUCT, SLICE("p8"), changes));
+    assert_false(catalog_changed_since(catalog, CATALOG_PRODUCT, SLICE("none"), changes));
     for (int i = 0; i < 300; i++) {
         snprintf(id, sizeof(id), "p%d", i);
         assert_non_null(catalog_find(catalog, CATALOG_PRODUCT, slice_of(id)));
@@ -358,6 +361,7 @@ static void it_is_bounded_and_counts_changes(void **state)
     changes = catalog_changes(catalog);
     catalog_clear(catalog);
     assert_true(catalog_changes(catalog) > changes);
+    assert_true(catalog_changed_since(catalog, CATALOG_PRODUCT, SLICE("p8"), changes));
     assert_int_equal(catalog_count(catalog, CATALOG_PRODUCT), 0);
     assert_null(catalog_find(catalog, CATALOG_PRODUCT, SLICE("p7")));
     assert_slice(catalog_json(catalog, CATALOG_PRODUCT, SLICE("p7")), NULL);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../../src/core/board_private.h"
 #include "../../src/core/rank.h"
 #include "livetally/mem.h"
 
@@ -16,6 +17,7 @@ struct world {
     uint64_t seed;
     uint64_t version;
     struct names *names;
+    struct board board;
     struct group group;
     bool codes;
 };
@@ -58,8 +60,7 @@ static void sell(struct world *world, uint32_t place, bool refund)
         cell->sum.v[METRIC_UNITS] += 1 + roll(world, 3);
         cell->sum.v[METRIC_GROSS] += amount;
     }
-    cell->changed = world->version;
-    world->group.changed = world->version;
+    group_cell_changed(&world->board, &world->group, cell, world->version);
 }
 
 static const struct world *sort_world;
@@ -141,6 +142,7 @@ static void run(uint64_t seed, bool codes)
     }
     for (int by = 0; by <= BOARD_BY_COUNT; by++)
         rank_done(&ranks[by]);
+    group_changes_forget(&world.group);
     free(world.group.cells);
     names_free(world.names);
 }
@@ -179,6 +181,7 @@ static void test_stays_incremental(void **state)
     check(&world, &rank, 5);
     assert_memory_equal(&floor, &rank.floor, sizeof(floor));
     rank_done(&rank);
+    group_changes_forget(&world.group);
     free(world.group.cells);
     names_free(world.names);
 }
