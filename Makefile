@@ -229,7 +229,7 @@ instructions-redis: $(BUILD)/bench_commit ## count instructions of our scripts w
 bench-compare: ## what changed between two reports of make bench (OLD=a.json NEW=b.json)
 	@/usr/bin/python3 tests/bench/bench_compare.py $(OLD) $(NEW)
 
-# Tests of the running daemon. They mostly wait, so two run at a time.
+# Tests of the running daemon. They mostly wait, so several run at a time.
 PYTEST = LIVETALLY_BUILD=$(abspath $(BUILD)) $(if $(SANITIZE),$(SLOW)) \
 	/usr/bin/python3 -m pytest -q -p no:cacheprovider $(if $(SANITIZE),-m "not plain_build")
 FAULTS := tests/integration/faults
@@ -238,7 +238,7 @@ integration: all ## test the daemon from outside (ARGS="-k name" chooses)
 	$(PYTEST) -n 2 --dist loadfile tests/integration --ignore=$(FAULTS) $(ARGS)
 
 faults: all ## break things while the daemon works, and check every sum (ARGS="-k name" chooses)
-	$(PYTEST) -n 2 $(FAULTS) $(ARGS)
+	$(PYTEST) -n 3 $(FAULTS) $(ARGS)
 
 CHAOS_S ?= 600
 chaos: all ## random faults for CHAOS_S seconds (CHAOS_SEED=n: begin with the round of that seed)
@@ -263,7 +263,7 @@ lint-shell:
 lint-cppcheck: $(GENERATED)
 	cppcheck -q -j 2 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 --suppress=missingIncludeSystem --suppress=internalAstError \
-		--suppress=shiftTooManyBitsSigned --include=/usr/include/uthash.h \
+		--suppress=shiftTooManyBitsSigned --include=/usr/include/uthash.h --include=/usr/include/utlist.h \
 		--suppress='*:/usr/include/*' -D__GNUC__ -D_GNU_SOURCE \
 		-Iinclude -I$(BUILD)/gen $(C_FILES)
 lint-tidy: $(C_FILES:%.c=$(BUILD)/lint/%.ok)
