@@ -16,7 +16,7 @@ static int print(struct buffer *text)
     return good ? EXIT_OK : EXIT_FAILED;
 }
 
-static int act(enum options_action action, const struct config *config)
+static int act(enum options_action action, const struct config *config, int argc, char **argv)
 {
     struct buffer text = BUFFER_INIT;
     switch (action) {
@@ -40,7 +40,7 @@ static int act(enum options_action action, const struct config *config)
     case OPTIONS_RUN:
         break;
     }
-    return daemon_run(config);
+    return daemon_run(config, argc, argv);
 }
 
 int main(int argc, char **argv)
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
     if (options_parse(argc, argv, config, &action, &error))
         (void)fprintf(stderr, "livetallyd: %s\n", error.text);
     else
-        exit_code = act(action, config);
+        exit_code = act(action, config, argc, argv);
     free(config);
     return exit_code;
 }

@@ -31,6 +31,7 @@
 
 #include "livetally/clock.h"
 #include "livetally/frame.h"
+#include "livetally/grant.h"
 #include "livetally/slice.h"
 #include "livetally/stats.h"
 #include "livetally/view.h"
@@ -72,6 +73,9 @@ void hub_free(struct hub *hub); /* all viewers must have left */
 
 /* hub_leave() frees the viewer. It may be called from anywhere but viewer_ops.send. */
 struct viewer *hub_join(struct hub *hub, const struct viewer_ops *ops, void *peer);
+/* Which topics it may subscribe from now on: those of the grant, which must live as long; NULL:
+ * all. Others are answered with forbidden_topic. */
+void hub_limit(struct viewer *viewer, const struct grant *grant);
 void hub_leave(struct viewer *viewer);
 
 /* One message of a viewer, at most 64 KiB of text. Returns false when it is to be closed with 4400
@@ -92,12 +96,14 @@ int64_t hub_tick(struct hub *hub);
 /*
  * The snapshot object of GET /v1/totals. Calls done once, at once or after groups are loaded; with
  * an absent slice when that cannot be had now (Redis is away). hub_query_cancel() forgets it, and
- * must be called for all that are left before hub_free(). Bad topics stand under "errors".
+ * must be called for all that are left before hub_free(). Bad topics, and those that the grant
+ * (NULL: none needed) doesn't allow, stand under "errors".
  */
 typedef void hub_query_fn(void *context, struct slice json);
 struct hub_query;
-struct hub_query *hub_query(struct hub *hub, const struct slice *topics, uint32_t count,
-                            hub_query_fn *done, void *context); /* NULL: already done */
+struct hub_query *hub_query(struct hub *hub, const struct grant *grant, const struct slice *topics,
+                            uint32_t count, hub_query_fn *done,
+                            void *context); /* NULL: already done */
 void hub_query_cancel(struct hub_query *query);
 
 uint32_t hub_viewer_count(const struct hub *hub);

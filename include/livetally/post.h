@@ -10,6 +10,7 @@
 
 #include "livetally/event.h"
 
+struct grant;
 struct post;
 typedef void post_done_fn(struct post *post); /* owns the post again */
 
@@ -22,6 +23,7 @@ struct post {
     uint32_t duplicates;
     uint32_t parked;
     uint32_t form_rejections; /* rejections made by parsing; judging again starts from there */
+    struct grant *grant;      /* of whoever sent it; a reference of its own; NULL: no limits */
     post_done_fn *done;
     void *origin; /* the connection or request; NULL once that is gone */
 };

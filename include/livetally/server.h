@@ -17,6 +17,7 @@
 #include "livetally/clock.h"
 #include "livetally/error.h"
 #include "livetally/event.h"
+#include "livetally/grant.h"
 #include "livetally/hub.h"
 #include "livetally/log.h"
 #include "livetally/post.h"
@@ -34,13 +35,33 @@ struct server_options {
     uint32_t ping_idle_ms;    /* 30 s */
     uint32_t ping_wait_ms;    /* 10 s */
     uint32_t handshake_ms;    /* TCP accepted until upgraded or requested: 5 s */
+    uint32_t auth_ms;         /* WebSocket open until its token is there: 5 s */
     uint32_t post_wait_ms;    /* POST /v1/events: 503 when not durable by then: 10 s */
     uint32_t max_topics;      /* told to viewers in hello; 0: LIVE_TOPICS_MAX */
     const struct event_rules *rules;
     const char *version; /* "livetally/0.1.0" */
 };
 
+/* What a connection's grant is worth after the rules changed. */
+enum server_standing {
+    STANDING_GOOD,
+    STANDING_REVOKED, /* what it came with is no longer accepted */
+    STANDING_CHANGED, /* it would get another one now */
+};
+
+enum server_origin { ORIGIN_NONE_LISTED, ORIGIN_LISTED, ORIGIN_NOT_LISTED };
+
 struct server_ops {
+    /*
+     * Who has this token (data NULL: none came). True: *ret_grant is a reference to what he may
+     * do, or NULL where nobody needs a token. False: why, also as a sentence for him, which is
+     * empty for AUTH_REFUSAL_MISSING.
+     */
+    bool (*authenticate)(void *context, struct slice token, bool in_url, struct grant **ret_grant,
+                         enum auth_refusal *ret_refusal, struct buffer *why);
+    enum server_standing (*review)(void *context, const struct grant *grant); /* may be NULL */
+    /* Sites whose pages may connect, besides our own. */
+    enum server_origin (*find_origin)(void *context, const char *origin);
     void (*submit)(void *context, struct post *post);
     bool (*store_available)(void *context);
     /* Bodies of /healthz and /readyz as JSON, and whether it is 200. */
@@ -74,6 +95,9 @@ bool server_listener_local(const struct server *server, uint32_t index);
 
 /* Tells all ingest connections once that the store went away or came back. */
 void server_store_available(struct server *server, bool available);
+/* What authenticate() says has changed: looks at all connections again, and closes those that it
+ * would not let in now. Returns how many. */
+uint32_t server_review(struct server *server);
 /* Some view changed: serve the hub soon. */
 void server_wake_hub(struct server *server);
 

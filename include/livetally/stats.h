@@ -36,6 +36,8 @@
     X(connections_live, "live_connections_total", "Live connections accepted")                     \
     X(connections_refused, "connections_refused_total", "Connections refused")                     \
     X(http_requests, "http_requests_total", "HTTP requests answered")                              \
+    X(reloads, "reloads_total", "Times the configuration was reloaded")                            \
+    X(reload_failures, "reload_failures_total", "Reloads refused, which changed nothing")          \
     X(subscribes, "subscribes_total", "Subscribe messages")                                        \
     X(frames_encoded, "frames_encoded_total", "Snapshots and updates encoded")                     \
     X(frames_pushed, "frames_pushed_total", "Messages handed to viewers' sockets")                 \
@@ -59,6 +61,24 @@
     X(names, "names", "Ids in memory")                                                             \
     X(topics, "topics", "Topics subscribed")                                                       \
     X(audiences, "audiences", "Distinct sets of topics subscribed")
+
+/* Why somebody was not let in, or sent away: reason, its label */
+#define AUTH_REFUSALS(X)                                                                           \
+    X(MISSING, "missing") /* no token where one is needed */                                       \
+    X(BAD, "bad")                                                                                  \
+    X(EXPIRED, "expired")                                                                          \
+    X(URL, "url") /* a token that may not come in a URL */                                         \
+    X(SCOPE, "scope")                                                                              \
+    X(LATE, "late")       /* no token in time */                                                   \
+    X(REVOKED, "revoked") /* its key is no longer accepted */                                      \
+    X(ORIGIN, "origin")   /* a page of another site */
+
+enum auth_refusal {
+#define X(name, label) AUTH_REFUSAL_##name,
+    AUTH_REFUSALS(X)
+#undef X
+        AUTH_REFUSAL_COUNT
+};
 
 #define STATS_BUCKETS 16
 
@@ -94,6 +114,7 @@ struct stats {
     STATS_HISTOGRAMS(X)
 #undef X
     uint64_t rejections[REJECTION_CODE_COUNT];
+    uint64_t auth_refusals[AUTH_REFUSAL_COUNT];
 };
 
 enum stats_bounds { STATS_SECONDS, STATS_EVENTS };

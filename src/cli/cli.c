@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int cli_usage_error(const struct command *command, const char *format, ...)
 {
@@ -49,8 +50,37 @@ bool cli_take_url(const struct command *command, int argc, char **argv, int *at,
     return true;
 }
 
-const char *cli_token(const char *option)
+static bool read_token(const char *path, struct cli_token *token)
 {
-    const char *token = option ? option : getenv("LIVETALLY_TOKEN");
-    return token && token[0] ? token : NULL;
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        return false;
+    }
+    bool good = fgets(token->text, sizeof(token->text), file) != NULL;
+    (void)fclose(file);
+    token->text[good ? strcspn(token->text, "\r\n") : 0] = '\0';
+    return token->text[0] != '\0';
+}
+
+bool cli_take_token(const struct command *command, const char *option, struct cli_token *ret_token)
+{
+    const char *value = option ? option : getenv("LIVETALLY_TOKEN");
+    ret_token->text[0] = '\0';
+    if (!value) {
+        return true;
+    }
+    if (value[0] == '@') {
+        if (read_token(value + 1, ret_token)) {
+            return true;
+        }
+        cli_usage_error(command, "there is no token to read in %s", value + 1);
+        return false;
+    }
+    size_t size = strlen(value);
+    if (size >= sizeof(ret_token->text)) {
+        cli_usage_error(command, "the token is longer than %d bytes", TOKEN_BYTES_MAX);
+        return false;
+    }
+    memcpy(ret_token->text, value, size + 1);
+    return true;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "livetally/token.h"
 #include "url.h"
 
 #define DEFAULT_URL "ws://127.0.0.1:8090"
@@ -47,7 +48,13 @@ bool cli_parse_number(const struct command *command, const char *option, const c
  */
 bool cli_take_url(const struct command *command, int argc, char **argv, int *at,
                   struct url *ret_url);
-/* --token or the environment; NULL when there is none. */
-const char *cli_token(const char *option);
+/*
+ * The value of --token, or else of the environment: a token, or "@FILE", a file that holds one.
+ * text stays empty when there is none. False, after saying why, when the file can't be used.
+ */
+struct cli_token {
+    char text[TOKEN_BYTES_MAX + 1];
+};
+bool cli_take_token(const struct command *command, const char *option, struct cli_token *ret_token);
 
 #endif

@@ -213,7 +213,8 @@ static int run(const struct command *command, int argc, char **argv)
     struct post post = {0};
     int64_t batch = BATCH;
     int64_t give_up_s = GIVE_UP_S;
-    const char *token = NULL;
+    const char *option_token = NULL;
+    struct cli_token token;
     int option;
     while ((option = getopt_long(argc, argv, "qh", options_table, NULL)) != -1) {
         if (option == 'b') {
@@ -225,7 +226,7 @@ static int run(const struct command *command, int argc, char **argv)
                 return EXIT_USAGE;
             }
         } else if (option == 't') {
-            token = optarg;
+            option_token = optarg;
         } else if (option == 'q') {
             post.quiet = true;
         } else if (option == 'h') {
@@ -235,8 +236,11 @@ static int run(const struct command *command, int argc, char **argv)
             return cli_usage_error(command, "see above");
         }
     }
+    if (!cli_take_token(command, option_token, &token)) {
+        return EXIT_USAGE;
+    }
     struct outbox_options options = {
-        .token = cli_token(token),
+        .token = token.text[0] ? token.text : NULL,
         .batch = (uint32_t)batch,
         .give_up_s = (uint32_t)give_up_s,
     };
@@ -270,7 +274,7 @@ const struct command command_post = {
     "  --batch N      lines in a message, at most (default 64); lines that come slowly, as from\n"
     "                 `tail -f`, are sent at once\n"
     "  --give-up S    exit 3 after so long without progress (default 60; 0 = never)\n"
-    "  --token TOKEN  authenticate (default: LIVETALLY_TOKEN)\n"
+    "  --token TOKEN  authenticate; @FILE reads it from a file (default: LIVETALLY_TOKEN)\n"
     "  -q, --quiet    say nothing when all is well\n"
     "\n"
     "Examples:\n"

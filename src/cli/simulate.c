@@ -275,7 +275,8 @@ static int run(const struct command *command, int argc, char **argv)
 {
     int64_t numbers[NUMBERS_END - OPTION_RATE];
     bool print = false;
-    const char *token = NULL;
+    const char *option_token = NULL;
+    struct cli_token token;
     int option;
     for (int i = 0; i < NUMBERS_END - OPTION_RATE; i++) {
         numbers[i] = numbers_table[i].initial;
@@ -290,7 +291,7 @@ static int run(const struct command *command, int argc, char **argv)
         } else if (option == OPTION_PRINT) {
             print = true;
         } else if (option == OPTION_TOKEN) {
-            token = optarg;
+            option_token = optarg;
         } else if (option == 'h') {
             fputs(command->help, stdout);
             return EXIT_DONE;
@@ -298,9 +299,12 @@ static int run(const struct command *command, int argc, char **argv)
             return cli_usage_error(command, "see above");
         }
     }
+    if (!cli_take_token(command, option_token, &token)) {
+        return EXIT_USAGE;
+    }
 #define NUMBER(name) numbers[OPTION_##name - OPTION_RATE]
     struct outbox_options outbox = {
-        .token = cli_token(token),
+        .token = token.text[0] ? token.text : NULL,
         .batch = (uint32_t)NUMBER(BATCH),
         .give_up_s = (uint32_t)NUMBER(GIVE_UP),
     };
@@ -358,7 +362,7 @@ const struct command command_simulate = {
     "                    carry no time and count as they arrive\n"
     "  --give-up S       exit 3 after so long without progress (default 60; 0 = never)\n"
     "  --print           write the events to stdout, one a line, instead of posting them\n"
-    "  --token TOKEN     authenticate (default: LIVETALLY_TOKEN)\n"
+    "  --token TOKEN     authenticate; @FILE reads it from a file (default: LIVETALLY_TOKEN)\n"
     "\n"
     "Examples:\n"
     "  livetally simulate                                    50 events a second, for ever\n"

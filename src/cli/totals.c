@@ -121,13 +121,14 @@ static int run(const struct command *command, int argc, char **argv)
 {
     struct totals totals = {.json = false};
     char *total[] = {(char[]){"total"}};
-    const char *token = NULL;
+    const char *option_token = NULL;
+    struct cli_token token;
     int option;
     while ((option = getopt_long(argc, argv, "jh", options_table, NULL)) != -1) {
         if (option == 'j') {
             totals.json = true;
         } else if (option == 't') {
-            token = optarg;
+            option_token = optarg;
         } else if (option == 'h') {
             fputs(command->help, stdout);
             return EXIT_DONE;
@@ -135,7 +136,11 @@ static int run(const struct command *command, int argc, char **argv)
             return cli_usage_error(command, "see above");
         }
     }
-    struct live_options options = {.token = cli_token(token), .topics = total, .topic_count = 1};
+    if (!cli_take_token(command, option_token, &token)) {
+        return EXIT_USAGE;
+    }
+    struct live_options options = {
+        .token = token.text[0] ? token.text : NULL, .topics = total, .topic_count = 1};
     if (!live_take_arguments(command, argc, argv, &options)) {
         return EXIT_USAGE;
     }
@@ -151,7 +156,7 @@ const struct command command_totals = {
     "Prints topics as they are now (default: total). `livetally watch --help` lists the topics.\n"
     "\n"
     "  --json         the server's snapshot, as it came\n"
-    "  --token TOKEN  authenticate (default: LIVETALLY_TOKEN)\n"
+    "  --token TOKEN  authenticate; @FILE reads it from a file (default: LIVETALLY_TOKEN)\n"
     "\n"
     "Examples:\n"
     "  livetally totals\n"

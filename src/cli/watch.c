@@ -245,7 +245,8 @@ static int run(const struct command *command, int argc, char **argv)
                               (char[]){"ticker"}};
     struct watch watch = {.json = !isatty(STDOUT_FILENO), .left = -1};
     int64_t interval_ms = 0;
-    const char *token = NULL;
+    const char *option_token = NULL;
+    struct cli_token token;
     int option;
     while ((option = getopt_long(argc, argv, "jn:h", options_table, NULL)) != -1) {
         if (option == 'j') {
@@ -259,7 +260,7 @@ static int run(const struct command *command, int argc, char **argv)
                 return EXIT_USAGE;
             }
         } else if (option == 't') {
-            token = optarg;
+            option_token = optarg;
         } else if (option == 'h') {
             fputs(command->help, stdout);
             return EXIT_DONE;
@@ -267,8 +268,11 @@ static int run(const struct command *command, int argc, char **argv)
             return cli_usage_error(command, "see above");
         }
     }
+    if (!cli_take_token(command, option_token, &token)) {
+        return EXIT_USAGE;
+    }
     struct live_options options = {
-        .token = cli_token(token),
+        .token = token.text[0] ? token.text : NULL,
         .topics = default_topics,
         .topic_count = sizeof(default_topics) / sizeof(default_topics[0]),
         .interval_ms = (uint32_t)interval_ms,
@@ -292,7 +296,7 @@ const struct command command_watch = {
     "  --json          JSON lines on a terminal, too\n"
     "  --interval MS   how often to be told at most: 100, 250 (default), 500, 1000, 2000, 5000\n"
     "  -n, --count N   end after N messages with totals\n"
-    "  --token TOKEN   authenticate (default: LIVETALLY_TOKEN)\n"
+    "  --token TOKEN   authenticate; @FILE reads it from a file (default: LIVETALLY_TOKEN)\n"
     "\n"
     "Topics (default: total top/hosts top/products ticker):\n"
     "  total  host/ID  county/CODE  prefecture/CODE4  province/CODE2  product/ID  session/ID\n"

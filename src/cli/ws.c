@@ -14,6 +14,7 @@
 
 #include "livetally/buffer.h"
 #include "livetally/mem.h"
+#include "livetally/token.h"
 
 #define RX_MESSAGE_MAX (16U << 20)
 #define BACKOFF_MIN_MS 100
@@ -23,6 +24,7 @@
 #define CLOSE_MS       1000
 #define SOCKET_BYTES   65536
 #define REASON_BYTES   256
+#define BEARER         "Bearer "
 
 struct ws {
     uv_loop_t *loop;
@@ -122,11 +124,11 @@ static int append_token(struct ws *ws, struct lws *wsi, void *in, size_t size)
 {
     unsigned char **at = in;
     unsigned char *end = *at + size;
-    char value[1024];
+    char value[TOKEN_BYTES_MAX + sizeof(BEARER)];
     if (!ws->options.token) {
         return 0;
     }
-    int length = snprintf(value, sizeof(value), "Bearer %s", ws->options.token);
+    int length = snprintf(value, sizeof(value), BEARER "%s", ws->options.token);
     if (length < 0 || (size_t)length >= sizeof(value)) {
         return -1;
     }
@@ -145,8 +147,15 @@ static void keep_close_reason(struct ws *ws, const unsigned char *in, size_t siz
 }
 
 /* libwebsockets says "closed before established" of an address where nobody listens. */
-static const char *refusal_reason(const char *text, size_t size)
+static const char *refusal_reason(struct lws *wsi, const char *text, size_t size)
 {
+    unsigned status = lws_http_client_http_response(wsi);
+    if (status == 401) {
+        return "the server does not accept the token";
+    }
+    if (status == 403) {
+        return "the token does not allow this";
+    }
     bool known = text && size > 0 && strcmp(text, "closed before established") != 0;
     return known ? text : "can't connect";
 }
@@ -176,7 +185,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons event, void *user
         keep_close_reason(ws, in, size);
         break;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-        on_ended(ws, refusal_reason(in, size));
+        on_ended(ws, refusal_reason(wsi, in, size));
         break;
     case LWS_CALLBACK_CLIENT_CLOSED:
         on_ended(ws, ws->peer[0] ? ws->peer : "the connection broke");

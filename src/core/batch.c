@@ -175,6 +175,8 @@ static void look_for_unknown_records(struct batch *batch, const struct judge *ju
             const struct event *event = &post->message.events[i];
             if (event->type != EVENT_ORDER && event->type != EVENT_REFUND)
                 continue;
+            if (!judge_may_ask(post, event))
+                continue;
             bool known;
             batch_touch(batch, judge, event->order_id, &known);
             if (event->type == EVENT_REFUND && !known)

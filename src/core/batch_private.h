@@ -46,6 +46,9 @@ struct catalog_touch *batch_catalog_find(const struct batch *batch, enum catalog
 
 void batch_add_fact(struct batch *batch, const struct fact *fact);
 
+/* The post's token allows the host that an order or refund states; else judging either rejects it
+ * without a look at the ledger, or goes by its session. */
+bool judge_may_ask(const struct post *post, const struct event *event);
 /* Judges one event of a post into the batch. */
 void judge_event(struct batch *batch, const struct judge *judge, struct post *post,
                  const struct event *event);

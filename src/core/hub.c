@@ -67,6 +67,11 @@ struct viewer *hub_join(struct hub *hub, const struct viewer_ops *ops, void *pee
     return viewer;
 }
 
+void hub_limit(struct viewer *viewer, const struct grant *grant)
+{
+    viewer->grant = grant;
+}
+
 void hub_leave(struct viewer *viewer)
 {
     viewer_forget(viewer);
@@ -127,11 +132,6 @@ static void prepare_topics(struct hub *hub)
     }
 }
 
-/*
- * What sells for the first time needs groups that nobody had. They are loaded now, as in the round
- * they are missed, and what they show would come an interval late. But while many ids are new the
- * lookups wait for each other.
- */
 static void prepare_unready(struct hub *hub)
 {
     struct live *live = &hub->live;
@@ -143,6 +143,11 @@ static void prepare_unready(struct hub *hub)
     }
 }
 
+/*
+ * What sells for the first time needs groups that nobody had. They are loaded now, as in the round
+ * they are missed, and what they show would come an interval late. But while many ids are new the
+ * lookups wait for each other.
+ */
 static void prepare_first_sales(struct hub *hub)
 {
     struct live *live = &hub->live;
@@ -210,20 +215,22 @@ void hub_observe(struct hub *hub)
     bool groups = hub->groups_changed;
     bool first_sales;
     bool changed;
+    bool all;
 
+    hub->wall_ms = wall_ms;
     live->monotonic_ms = clock_monotonic_ms(&hub->clock);
     first_sales = first_sales_wait(hub) && live->monotonic_ms >= hub->names_ms;
     if (live->unready && live->monotonic_ms >= hub->retry_ms) {
         hub->retry_ms = live->monotonic_ms + RETRY_MS;
-    bool all;
         groups = true;
-    hub->wall_ms = wall_ms;
     }
     changed = compare_view(hub, &seen) || groups || first_sales || live->now.seq == 0 ||
               version != live->now.version || minute != live->now.minute;
     if (!changed)
         return;
     hub->groups_changed = false;
+    all = live->plan != plan || minute != live->now.minute || live->now.seq == 0 ||
+          seen.catalog_changes != hub->observed.catalog_changes;
     hub->observed = seen;
     live->now = (struct live_point){live->now.seq + 1, version, minute};
     if (all)
@@ -231,15 +238,13 @@ void hub_observe(struct hub *hub)
     live_touch_changed(live);
     if (live->plan != plan)
         prepare_topics(hub);
+    if (groups || live->plan != plan)
+        prepare_unready(hub);
     if (first_sales)
-    all = live->plan != plan || minute != live->now.minute || live->now.seq == 0 ||
-          seen.catalog_changes != hub->observed.catalog_changes;
         prepare_first_sales(hub);
 }
 
 static struct frame *encode_heartbeat(struct hub *hub)
-    if (groups || live->plan != plan)
-        prepare_unready(hub);
 {
     struct buffer *out = &hub->text;
 

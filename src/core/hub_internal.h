@@ -135,6 +135,7 @@ struct viewer {
     struct hub *hub;
     const struct viewer_ops *ops;
     void *peer;
+    const struct grant *grant; /* NULL: no limits */
     struct audience *audience; /* NULL: no topics */
     struct link in_audience;
     struct link by_silence; /* in hub->viewers, longest without a message first */
@@ -184,8 +185,8 @@ struct hub {
     struct clock clock;
     struct stats *stats;
     struct observed observed;
-    bool groups_changed;    /* hub_groups_changed() since the last observation */
     int64_t wall_ms;        /* when it was */
+    bool groups_changed;    /* hub_groups_changed() since the last observation */
     uint64_t stale_changed; /* seq */
     uint64_t epochs;        /* counts epochs */
     int64_t epoch_ms;       /* monotonic, when the present one was first seen */
@@ -204,10 +205,10 @@ struct hub {
     int64_t waiting_due_ms;  /* when one of them can go on without a change */
     struct request *request; /* the message being handled */
     struct buffer text;      /* for encoding */
-};
     struct buffer head;      /* of updates, up to their topics, as of: */
     uint64_t head_seq;
     int64_t head_ms;
+};
 
 /* hub.c */
 void hub_observe(struct hub *hub); /* first thing in everything that reads the view */
@@ -247,9 +248,10 @@ int64_t hub_push_due_ms(const struct hub *hub); /* when the next round is, or IN
 /* hub_subscribe.c */
 void subscription_init(struct subscription *subscription, uint32_t interval, int64_t deadline_ms);
 void subscription_done(struct hub *hub, struct subscription *subscription);
-/* Adds a topic by name, or an error. held: what the viewer has already; may be NULL. */
+/* Adds a topic by name, or an error. grant: who asks; NULL: no limits. held: what the viewer has
+ * already; may be NULL. */
 void subscription_add(struct hub *hub, struct subscription *subscription, struct slice name,
-                      const struct audience *held);
+                      const struct grant *grant, const struct audience *held);
 /* True when every topic is ready or has become an error. */
 bool subscription_settle(struct hub *hub, struct subscription *subscription);
 struct frame *subscription_snapshot(struct hub *hub, struct subscription *subscription);

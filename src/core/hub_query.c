@@ -33,8 +33,8 @@ static bool query_answer(struct hub_query *query)
     return true;
 }
 
-struct hub_query *hub_query(struct hub *hub, const struct slice *topics, uint32_t count,
-                            hub_query_fn *done, void *context)
+struct hub_query *hub_query(struct hub *hub, const struct grant *grant, const struct slice *topics,
+                            uint32_t count, hub_query_fn *done, void *context)
 {
     struct hub_query *query = mem_zalloc(sizeof(*query));
 
@@ -46,7 +46,7 @@ struct hub_query *hub_query(struct hub *hub, const struct slice *topics, uint32_
                       hub->live.monotonic_ms + LOAD_WAIT_MS);
     link_append(&hub->queries, &query->in_hub);
     for (uint32_t i = 0; i < count; i++)
-        subscription_add(hub, &query->subscription, topics[i], NULL);
+        subscription_add(hub, &query->subscription, topics[i], grant, NULL);
     return query_answer(query) ? NULL : query;
 }
 

@@ -177,7 +177,7 @@ static void start_subscription(struct viewer *viewer, const struct request *requ
         struct slice decoded = decode_name(request->topics[i], name);
 
         subscription_add(hub, subscription, decoded.data ? decoded : request->topics[i].raw,
-                         viewer->audience);
+                         viewer->grant, viewer->audience);
     }
     viewer->subscription = subscription;
 }

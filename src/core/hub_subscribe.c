@@ -43,15 +43,11 @@ static void add_error(struct subscription *subscription, struct slice name, cons
 
 static bool has_topic(const struct subscription *subscription, const struct live_topic *topic)
 {
-    for (uint32_t i = 0; i < subscription->topic_count; i++) {
-        if (subscription->topics[i] == topic)
-            return true;
-    }
-    return false;
+    return subscription->topic_count > 0 && topic->mark == subscription->mark;
 }
 
 void subscription_add(struct hub *hub, struct subscription *subscription, struct slice name,
-                      const struct audience *held)
+                      const struct grant *grant, const struct audience *held)
 {
     struct error error;
     struct topic topic;
@@ -67,6 +63,11 @@ void subscription_add(struct hub *hub, struct subscription *subscription, struct
     buffer_reset(&hub->text);
     topic_write(&hub->text, &topic);
     canonical = buffer_slice(&hub->text);
+    if (grant && !grant_may_view(grant, canonical)) {
+        add_error(subscription, canonical, "forbidden_topic",
+                  "this topic is not among those you may see");
+        return;
+    }
     live_topic = live_topic_find(&hub->live, canonical);
     if (live_topic && has_topic(subscription, live_topic))
         return;
@@ -84,8 +85,11 @@ void subscription_add(struct hub *hub, struct subscription *subscription, struct
     subscription->new_count += !is_held;
     subscription->topics = mem_resize(subscription->topics, subscription->topic_count + 1,
                                       sizeof(struct live_topic *));
-    subscription->topics[subscription->topic_count++] =
-        live_topic_open(&hub->live, &topic, canonical);
+    if (subscription->topic_count == 0)
+        subscription->mark = ++hub->live.marks;
+    live_topic = live_topic_open(&hub->live, &topic, canonical);
+    live_topic->mark = subscription->mark;
+    subscription->topics[subscription->topic_count++] = live_topic;
 }
 
 bool subscription_settle(struct hub *hub, struct subscription *subscription)
@@ -133,18 +137,21 @@ static uint64_t *carry_orders(const struct viewer *viewer, const struct audience
     const struct audience *from = viewer->audience;
     uint64_t *orders = mem_zalloc(audience->ticker_count * sizeof(*orders));
     uint32_t ticker = 0;
+    uint32_t j = 0;
+    uint32_t old = 0;
 
     for (uint32_t i = 0; i < audience->topic_count; i++) {
         const struct live_topic *topic = audience->topics[i];
-        uint32_t old = 0;
 
         if (topic->topic.kind != TOPIC_TICKER)
             continue;
         orders[ticker] = topic->orders;
-        for (uint32_t j = 0; from && j < from->topic_count; j++) {
+        for (; from && j < from->topic_count && from->topics[j]->id <= topic->id; j++) {
+            if (from->topics[j]->topic.kind != TOPIC_TICKER)
+                continue;
             if (from->topics[j] == topic)
                 orders[ticker] = viewer->orders[old];
-            old += from->topics[j]->topic.kind == TOPIC_TICKER;
+            old++;
         }
         ticker++;
     }
@@ -158,7 +165,7 @@ static void move_viewer(struct viewer *viewer, struct live_topic *const *topics,
 
     if (audience == viewer->audience)
         return;
-    orders = audience ? carry_orders(viewer, audience) : NULL;
+    orders = audience && audience->ticker_count ? carry_orders(viewer, audience) : NULL;
     audience_detach(viewer);
     free(viewer->orders);
     viewer->orders = orders;
@@ -213,16 +220,16 @@ void viewer_unsubscribe(struct viewer *viewer, struct live_topic *const *topics,
     const struct audience *held = viewer->audience;
     struct live_topic **kept;
     uint32_t kept_count = 0;
+    uint64_t mark;
 
     if (!held)
         return;
+    mark = ++viewer->hub->live.marks;
+    for (uint32_t i = 0; i < count; i++)
+        topics[i]->mark = mark;
     kept = mem_resize(NULL, held->topic_count, sizeof(struct live_topic *));
     for (uint32_t i = 0; i < held->topic_count; i++) {
-        bool gone = false;
-
-        for (uint32_t j = 0; j < count && !gone; j++)
-            gone = topics[j] == held->topics[i];
-        if (!gone)
+        if (held->topics[i]->mark != mark)
             kept[kept_count++] = held->topics[i];
     }
     move_viewer(viewer, kept, kept_count);

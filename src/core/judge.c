@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batch_private.h"
+#include "livetally/grant.h"
 #include "livetally/verdict.h"
 
 struct judging {
@@ -65,6 +66,53 @@ static struct touch *open_record(const struct judging *j)
         return NULL;
     }
     return touch;
+}
+
+/* --- what the token allows ---------------------------------------------------------------- */
+
+static bool is_limited(const struct post *post)
+{
+    return post->grant && grant_limits_hosts(post->grant);
+}
+
+bool judge_may_ask(const struct post *post, const struct event *event)
+{
+    return !is_limited(post) || grant_may_post(post->grant, event->host_id);
+}
+
+/* False: it is rejected. */
+static bool host_allowed(const struct judging *j, struct slice host)
+{
+    if (grant_may_post(j->post->grant, host))
+        return true;
+    reject(j, REJECT_FORBIDDEN_HOST, "host_id", "this token is not for that host");
+    return false;
+}
+
+/*
+ * Whoever is limited to hosts is asked for one of them before the ledger is: so what stands there
+ * of other hosts' orders changes no answer, but for the one thing that can't be hidden, that an id
+ * is taken. An order may leave its host to a session that is known; then that one counts.
+ */
+static bool may_post(const struct judging *j)
+{
+    const struct event *event = j->event;
+    if (!is_limited(j->post) || event->type == EVENT_PRODUCT)
+        return true;
+    if (event->host_id.data)
+        return host_allowed(j, event->host_id);
+    if (event->type == EVENT_REFUND) {
+        reject(j, REJECT_MISSING_FIELD, "host_id", "a refund needs host_id with this token");
+        return false;
+    }
+    struct catalog_entry room;
+    const struct catalog_entry *session = look(j, CATALOG_SESSION, event->session_id, &room);
+    if (session)
+        return host_allowed(j, session->host_id);
+    verify(j, CATALOG_SESSION, event->session_id);
+    reject(j, REJECT_UNKNOWN_SESSION, "session_id",
+           "host_id is required: this session is not registered");
+    return false;
 }
 
 /* --- bounds ------------------------------------------------------------------------------- */
@@ -286,8 +334,10 @@ static void judge_known_refund(const struct judging *j, const struct record *rec
 {
     const struct event *event = j->event;
     const char *field = NULL;
-    if (record->has_order ? differs(event->host_id, record->host)
-                          : refund->host.data && differs(event->host_id, refund->host))
+    /* One that is parked without a host is not of somebody who has to state it. */
+    if (record->has_order   ? differs(event->host_id, record->host)
+        : refund->host.data ? differs(event->host_id, refund->host)
+                            : is_limited(j->post))
         field = "host_id";
     else if (event->amount != refund->amount)
         field = "amount";
@@ -320,6 +370,10 @@ static void what_is_left(const struct record *record, int64_t *ret_amount, int64
 static bool settle_refund(const struct judging *j, struct record *record,
                           struct record_refund *refund)
 {
+    if (record->has_order && differs(j->event->host_id, record->host)) {
+        reject(j, REJECT_CONFLICT, "host_id", "host_id must be the order's");
+        return false;
+    }
     if (record->refund_count == ORDER_REFUNDS_MAX) {
         reject(j, REJECT_TOO_MANY_REFUNDS, NULL, "an order can have at most 64 refunds");
         return false;
@@ -328,10 +382,6 @@ static bool settle_refund(const struct judging *j, struct record *record,
         refund->state = REFUND_PARKED;
         refund->host = j->event->host_id;
         return true;
-    }
-    if (differs(j->event->host_id, record->host)) {
-        reject(j, REJECT_CONFLICT, "host_id", "host_id must be the order's");
-        return false;
     }
     int64_t amount, quantity;
     what_is_left(record, &amount, &quantity);
@@ -414,6 +464,8 @@ void judge_event(struct batch *batch, const struct judge *judge, struct post *po
                  const struct event *event)
 {
     const struct judging j = {batch, judge, post, event};
+    if (!may_post(&j))
+        return;
     switch (event->type) {
     case EVENT_ORDER:
         judge_order(&j);

@@ -68,6 +68,22 @@ static void write_rejections(struct buffer *out, const struct stats *stats)
     }
 }
 
+static void write_auth_refusals(struct buffer *out, const struct stats *stats)
+{
+    static const char *const labels[] = {
+#define X(name, label) label,
+        AUTH_REFUSALS(X)
+#undef X
+    };
+
+    write_head(out, "auth_refusals_total", "Requests and connections refused, by reason",
+               "counter");
+    for (int reason = 0; reason < AUTH_REFUSAL_COUNT; reason++) {
+        buffer_printf(out, PREFIX "auth_refusals_total{reason=\"%s\"} %llu\n", labels[reason],
+                      (unsigned long long)stats->auth_refusals[reason]);
+    }
+}
+
 void stats_write(struct buffer *out, const struct stats *stats)
 {
 #define X(field, name, help) write_counter(out, name, help, stats->field);
@@ -81,4 +97,5 @@ void stats_write(struct buffer *out, const struct stats *stats)
     STATS_HISTOGRAMS(X)
 #undef X
     write_rejections(out, stats);
+    write_auth_refusals(out, stats);
 }

@@ -55,6 +55,20 @@ static const char *check_address(const char *value)
     return memchr(value, ':', (size_t)(colon - value)) ? expected : NULL;
 }
 
+/* As browsers write it: in small letters, with nothing behind host and port. */
+static const char *check_origin(const char *value)
+{
+    static const char host_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789.-:[]";
+    size_t scheme = strncmp(value, "https://", 8) == 0  ? 8
+                    : strncmp(value, "http://", 7) == 0 ? 7
+                                                        : 0;
+    if (!value[0] || strcmp(value, "null") == 0)
+        return NULL;
+    if (scheme == 0 || !value[scheme] || value[scheme + strspn(value + scheme, host_bytes)])
+        return "expected https://HOST, https://HOST:PORT or null, in small letters";
+    return NULL;
+}
+
 static const char *check_redis_url(const char *value)
 {
     if (strcmp(value, "embedded") == 0)
@@ -211,12 +225,12 @@ static int set_item(struct config *config, enum config_key key, bool first, cons
                     struct error *error)
 {
     struct config_list *list = field_of(config, &config_rows[key]);
-    uint32_t place = first ? 0 : list->count;
+    uint32_t place = first || !value[0] ? 0 : list->count;
     if (place == CONFIG_LIST_ITEMS)
         return config_fault(config, key, error, "more than %d of them", CONFIG_LIST_ITEMS);
     int code = set_text(config, key, &list->items[place], value, error);
     if (code == 0)
-        list->count = place + 1;
+        list->count = value[0] ? place + 1 : 0;
     return code;
 }
 

@@ -25,7 +25,8 @@
  * Rows: NUMBER(section, key, default, least, most, help)
  *       TEXT(section, key, default, check, help)        check: a function of config.c, or NULL
  *       CHOICE(section, key, default, "word|word", help)
- *       LIST(section, key, default, check, help)        may be given several times
+ *       LIST(section, key, default, check, help)        may be given several times; an empty value
+ *                                                       takes those before it back
  */
 #define CONFIG_KEYS(NUMBER, TEXT, CHOICE, LIST)                                                    \
     LIST(listen, address, "127.0.0.1:8090", check_address,                                         \
@@ -60,6 +61,16 @@
            "text: time and level on each line; journal: <N> before it; auto: what stderr is.")     \
     CHOICE(auth, mode, "auto", "auto|none",                                                        \
            "none: anyone who can reach an address may post and watch, also on a network.")         \
+    LIST(auth, keys, "", check_path,                                                               \
+         "File or folder of keys (KID.hs256, KID.hs512, KID.pem) that tokens are checked with; "   \
+         "then nobody gets in without one. Empty: no tokens. May be repeated.")                    \
+    LIST(auth, public_topics, "", NULL,                                                            \
+         "Topic, or beginning of topics with * at its end, to be watched without a token. May be " \
+         "repeated.")                                                                              \
+    LIST(auth, origins, "", check_origin,                                                          \
+         "Site (https://HOST[:PORT], or null) whose pages may connect besides our own. Empty: "    \
+         "any may watch and none may post. May be repeated.")                                      \
+    NUMBER(auth, url_hours, 24, 1, 8760, "A token in a URL must not last longer than this.")       \
     TEXT(data, currency, "CNY", check_currency, "ISO 4217 code; amounts are in its minor units.")  \
     TEXT(data, time_zone, "+08:00", check_time_zone, "Offset that cuts business days, or UTC.")    \
     NUMBER(data, order_keep_days, 30, 1, 400, "Orders and refunds older than this are refused.")   \
@@ -93,6 +104,7 @@
     NUMBER(limits, ping_wait_ms, 10000, 100, 600000,                                               \
            "Dropped when silent this long after a ping.")                                          \
     NUMBER(limits, handshake_ms, 5000, 100, 600000, "Dropped when no request came by then.")       \
+    NUMBER(limits, auth_ms, 5000, 100, 600000, "Closed when no token came by then.")               \
     NUMBER(limits, post_wait_ms, 10000, 100, 600000,                                               \
            "POST /v1/events answers 503 when not durable by then.")                                \
     NUMBER(limits, shutdown_ms, 8000, 1000, 600000,                                                \

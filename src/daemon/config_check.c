@@ -68,6 +68,17 @@ static int check_limits(const struct config *config, struct error *error)
     return 0;
 }
 
+static int check_auth(const struct config *config, struct error *error)
+{
+    if (config->auth_keys.count > 0 && config->auth_mode == CONFIG_AUTH_NONE)
+        return config_fault(config, CONFIG_KEY_auth_mode, error,
+                            "none lets everybody in, which contradicts auth.keys");
+    if (config->auth_keys.count == 0 && config->auth_public_topics.count > 0)
+        return config_fault(config, CONFIG_KEY_auth_public_topics, error,
+                            "needs auth.keys: without keys every topic is public");
+    return 0;
+}
+
 int config_check(const struct config *config, struct error *error)
 {
     int code = check_retention(config, error);
@@ -75,5 +86,7 @@ int config_check(const struct config *config, struct error *error)
         code = check_redis(config, error);
     if (code == 0)
         code = check_limits(config, error);
+    if (code == 0)
+        code = check_auth(config, error);
     return code;
 }

@@ -20,13 +20,14 @@
 #include "livetally/mem.h"
 #include "livetally/version.h"
 #include "options.h"
+#include "reload.h"
 
 #define GOODBYE_MS        1000 /* of shutdown_ms, for closing connections */
 #define DEADLINE_EXTRA_MS 1500 /* for the embedded Redis to end, past shutdown_ms */
 #define BEGIN_POLL_MS     5
 #define BEGIN_WAIT_MS     5000 /* then the partition says what is wrong */
 
-static const int stop_signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
+static const int watched_signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
 
 /* The shutdown, from the last step to the first. */
 
@@ -96,6 +97,11 @@ void daemon_stop(struct daemon *daemon, int exit_code)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct daemon *daemon = handle->data;
+    if (number == SIGHUP && !daemon->terminal) {
+        if (daemon->phase != PHASE_STOPPING && daemon->server)
+            reload_run(daemon);
+        return;
+    }
     if (daemon->signalled) {
         log_print(&daemon->log, LOG_LEVEL_WARNING, "asked again to stop: exit at once");
         exit_now(daemon);
@@ -154,7 +160,7 @@ static void make_loop(struct daemon *daemon)
     for (int i = 0; i < SIGNAL_COUNT; i++) {
         (void)uv_signal_init(&daemon->loop, &daemon->signals[i]);
         daemon->signals[i].data = daemon;
-        (void)uv_signal_start(&daemon->signals[i], on_signal, stop_signals[i]);
+        (void)uv_signal_start(&daemon->signals[i], on_signal, watched_signals[i]);
     }
     (void)uv_timer_init(&daemon->loop, &daemon->deadline);
     (void)uv_timer_init(&daemon->loop, &daemon->begin);
@@ -269,19 +275,40 @@ static void make_log(struct daemon *daemon)
     daemon->log = log_sink_log(&daemon->sink, (enum log_level)daemon->config->log_level);
 }
 
-int daemon_run(const struct config *config)
+/* A copy, which a reload changes. */
+static struct config *keep_config(const struct config *config)
+{
+    struct config *kept = mem_alloc(sizeof(*kept));
+    *kept = *config;
+    return kept;
+}
+
+static void describe_gate(const struct daemon *daemon)
+{
+    struct buffer text = BUFFER_INIT;
+    if (gate_has_keys(&daemon->settings.gate)) {
+        gate_describe(&daemon->settings.gate, &text);
+        log_print(&daemon->log, LOG_LEVEL_NOTICE, "%s", buffer_cstr(&text));
+    }
+    buffer_done(&text);
+}
+
+int daemon_run(const struct config *config, int argc, char **argv)
 {
     struct error error;
     int exit_code = EXIT_FAILED;
     struct daemon *daemon = mem_zalloc(sizeof(*daemon));
-    daemon->config = config;
+    daemon->config = keep_config(config);
+    daemon->argc = argc;
+    daemon->argv = argv;
+    daemon->terminal = isatty(STDIN_FILENO) == 1;
     daemon->started_ms = clock_monotonic_ms(&clock_system);
     daemon->stats.lane = -1;
     make_log(daemon);
     daemon->handed_sockets = sd_listen_fds(1); /* now, so that children don't inherit them */
     (void)signal(SIGPIPE, SIG_IGN);
 
-    if (settings_init(&daemon->settings, config, &error)) {
+    if (settings_init(&daemon->settings, daemon->config, &error)) {
         log_print(&daemon->log, LOG_LEVEL_ERROR, "%s", error.text);
         exit_code = EXIT_USAGE;
         goto out;
@@ -292,6 +319,7 @@ int daemon_run(const struct config *config)
     }
     log_print(&daemon->log, LOG_LEVEL_NOTICE, "livetallyd %s starts pid=%jd state=%s",
               LIVETALLY_VERSION, (intmax_t)getpid(), daemon->state.path);
+    describe_gate(daemon);
     run_loop(daemon);
     exit_code = daemon->exit_code;
     log_print(&daemon->log, LOG_LEVEL_NOTICE, "stopped");
@@ -299,6 +327,7 @@ int daemon_run(const struct config *config)
 out_settings:
     settings_done(&daemon->settings);
 out:
+    free(daemon->config);
     free(daemon);
     return exit_code;
 }

@@ -3,6 +3,7 @@
  * the way back out.
  *
  *   lock state folder ▶ embedded Redis ▶ partition ▶ hub ▶ server ▶ (ready) listen
+ *   SIGHUP ▶ reload (see reload.h)
  *   signal ▶ drain server ▶ stop partition (commit, ack, checkpoint) ▶ close server ▶ stop Redis
  */
 #ifndef LIVETALLY_DAEMON_DAEMON_H
@@ -10,8 +11,9 @@
 
 #include "config.h"
 
-/* Both return the exit code and have told the operator on stderr what was wrong. */
-int daemon_run(const struct config *config);
+/* Both return the exit code and have told the operator on stderr what was wrong. The command line
+ * is read again when the configuration is to be reloaded. */
+int daemon_run(const struct config *config, int argc, char **argv);
 int daemon_check(const struct config *config);
 
 #endif

@@ -28,7 +28,9 @@ enum phase {
 enum { SIGNAL_COUNT = 3 };
 
 struct daemon {
-    const struct config *config;
+    struct config *config; /* in force: what a reload can't change is as at the start */
+    int argc;              /* the command line, for reloading */
+    char **argv;
     struct settings settings;
     struct log_sink sink;
     struct log log;
@@ -47,6 +49,7 @@ struct daemon {
 
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
+    bool terminal; /* started in one: SIGHUP says that it was closed, else it asks to reload */
     uv_timer_t deadline; /* of the shutdown */
     uv_timer_t begin;    /* waits for the socket of the embedded Redis */
     uv_timer_t soon;     /* stops from the loop what must not be stopped from a part's callback */

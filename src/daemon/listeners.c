@@ -59,11 +59,12 @@ static int adopt_sockets(struct daemon *daemon, struct error *error)
         int code = server_listen_fd(daemon->server, SD_LISTEN_FDS_START + i, error);
         if (code)
             return code;
-        if (daemon->config->auth_mode != CONFIG_AUTH_NONE &&
+        if (!gate_has_keys(&daemon->settings.gate) &&
+            daemon->config->auth_mode != CONFIG_AUTH_NONE &&
             !server_listener_local(daemon->server, index))
             return error_set(error, ERROR_INVALID,
                              "the socket handed over for %s can be reached from the network, which "
-                             "needs auth.mode=none",
+                             "needs auth.keys, or auth.mode=none",
                              server_listener_url(daemon->server, index));
     }
     return 0;
@@ -89,6 +90,18 @@ static int announce(struct daemon *daemon, struct error *error)
     return code;
 }
 
+/* Whoever listens in on a network reads tokens, and has them. */
+static void warn_of_clear_text(const struct daemon *daemon)
+{
+    if (!gate_has_keys(&daemon->settings.gate))
+        return;
+    for (uint32_t i = 0; i < server_listener_count(daemon->server); i++)
+        if (!server_listener_local(daemon->server, i))
+            log_print(&daemon->log, LOG_LEVEL_WARNING,
+                      "%s takes tokens in clear text: put TLS in front of it",
+                      server_listener_url(daemon->server, i));
+}
+
 int listeners_open(struct daemon *daemon, struct error *error)
 {
     const struct config *config = daemon->config;
@@ -102,5 +115,8 @@ int listeners_open(struct daemon *daemon, struct error *error)
                 code = server_listen(daemon->server, address, error);
         }
     }
-    return code ? code : announce(daemon, error);
+    if (code)
+        return code;
+    warn_of_clear_text(daemon);
+    return announce(daemon, error);
 }

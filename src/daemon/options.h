@@ -46,7 +46,8 @@ extern const size_t option_row_count;
 #define OPTIONS_CONDUCT                                                                            \
     "Once ready, livetallyd prints one line with its addresses and writes them, one URL a\n"       \
     "line, to the file `listen` in its state folder. SIGTERM and SIGINT make it commit and\n"      \
-    "acknowledge what it received, say goodbye and exit; a second one makes it exit at once.\n"
+    "acknowledge what it received, say goodbye and exit; a second one makes it exit at once.\n"    \
+    "SIGHUP makes it read the configuration anew, and exit when it was started in a terminal.\n"
 #define OPTIONS_EXIT_CODES                                                                         \
     "0 stopped as asked; 1 failed at run time; 2 wrong command line or\n"                          \
     "configuration, or a data set in Redis that the configuration does not fit.\n"

@@ -7,6 +7,27 @@
 #include "daemon_private.h"
 #include "livetally/version.h"
 
+static bool port_authenticate(void *context, struct slice token, bool in_url,
+                              struct grant **ret_grant, enum auth_refusal *ret_refusal,
+                              struct buffer *why)
+{
+    const struct daemon *daemon = context;
+    return gate_authenticate(&daemon->settings.gate, token, in_url, clock_wall_ms(&clock_system),
+                             ret_grant, ret_refusal, why);
+}
+
+static enum server_standing port_review(void *context, const struct grant *grant)
+{
+    const struct daemon *daemon = context;
+    return gate_review(&daemon->settings.gate, grant);
+}
+
+static enum server_origin port_find_origin(void *context, const char *origin)
+{
+    const struct daemon *daemon = context;
+    return gate_find_origin(&daemon->settings.gate, origin);
+}
+
 static void port_submit(void *context, struct post *post)
 {
     struct daemon *daemon = context;
@@ -51,6 +72,9 @@ static void port_refresh_stats(void *context)
 }
 
 const struct server_ops server_ports = {
+    .authenticate = port_authenticate,
+    .review = port_review,
+    .find_origin = port_find_origin,
     .submit = port_submit,
     .store_available = port_store_available,
     .ready = port_ready,

@@ -4,6 +4,8 @@
  */
 #include "service.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <systemd/sd-daemon.h>
 
 #define STATUS_MS 5000
@@ -53,6 +55,14 @@ void service_start(struct service *service, uv_loop_t *loop,
 void service_ready(struct service *service)
 {
     tell_status(service, "READY=1\n");
+}
+
+void service_reloading(struct service *service)
+{
+    char state[64];
+    (void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\n",
+                   uv_hrtime() / 1000);
+    tell_status(service, state);
 }
 
 void service_stopping(struct service *service)

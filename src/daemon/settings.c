@@ -143,6 +143,7 @@ static void set_server(struct settings *settings)
         .ping_idle_ms = config->limits_ping_idle_ms,
         .ping_wait_ms = config->limits_ping_wait_ms,
         .handshake_ms = config->limits_handshake_ms,
+        .auth_ms = config->limits_auth_ms,
         .post_wait_ms = config->limits_post_wait_ms,
         .rules = &settings->rules,
         .version = "livetally/" LIVETALLY_VERSION,
@@ -155,19 +156,20 @@ static void set_server(struct settings *settings)
     };
 }
 
-static int check_addresses(const struct config *config, struct error *error)
+static int check_addresses(const struct settings *settings, struct error *error)
 {
+    const struct config *config = settings->config;
     for (uint32_t i = 0; i < config->listen_address.count; i++) {
         const char *address = config->listen_address.items[i].text;
         struct error detail = {0};
         bool local = false;
         if (server_address_is_local(address, &local, &detail))
             return blame(config, CONFIG_KEY_listen_address, &detail, error);
-        if (!local && config->auth_mode != CONFIG_AUTH_NONE)
+        if (!local && !gate_has_keys(&settings->gate) && config->auth_mode != CONFIG_AUTH_NONE)
             return config_fault(config, CONFIG_KEY_listen_address, error,
                                 "%s can be reached from the network, where anyone could post "
-                                "orders, as there are no tokens to check: listen on loopback or a "
-                                "Unix socket, or allow it by auth.mode=none",
+                                "orders, as there are no tokens to check: set auth.keys, listen on "
+                                "loopback or a Unix socket, or allow it by auth.mode=none",
                                 address);
     }
     return 0;
@@ -181,7 +183,9 @@ int settings_init(struct settings *settings, const struct config *config, struct
     if (code == 0)
         code = set_partition(settings, error);
     if (code == 0)
-        code = check_addresses(config, error);
+        code = gate_init(&settings->gate, config, error);
+    if (code == 0)
+        code = check_addresses(settings, error);
     if (code == 0)
         code = read_counties(settings, error);
     if (code == 0)
@@ -194,6 +198,7 @@ int settings_init(struct settings *settings, const struct config *config, struct
 void settings_done(struct settings *settings)
 {
     county_list_free(settings->counties);
+    gate_done(&settings->gate);
     explicit_bzero(settings->partition.redis.target.password,
                    sizeof(settings->partition.redis.target.password));
     memset(settings, 0, sizeof(*settings));

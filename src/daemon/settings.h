@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "gate.h"
 #include "livetally/county.h"
 #include "livetally/event.h"
 #include "livetally/hub.h"
@@ -21,6 +22,7 @@ struct settings {
     struct partition_options partition; /* state_dir, and the target when embedded: see daemon.c */
     struct server_options server;
     struct hub_options hub;
+    struct gate gate;
     struct event_rules rules;
     struct county_list *counties; /* NULL: only the form of codes is checked */
     bool embedded_redis;

@@ -15,6 +15,7 @@ const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 30000;
 const BOARDS = { hosts: 'top/hosts', counties: 'top/counties', products: 'top/products' };
 const SERIES = 'series/total'; // its default: 120 minutes
+const TOKEN = new URLSearchParams(location.search).get('token');
 const TOPICS = ['total', 'ticker', SERIES, ...Object.values(BOARDS)];
 
 const $ = (id) => document.getElementById(id);
@@ -246,8 +247,16 @@ function connect() {
     draw();
   }
 
-  socket.onopen = listen;
-  socket.onclose = again;
+  socket.onopen = () => {
+    listen();
+    if (TOKEN) socket.send(JSON.stringify({ type: 'auth', token: TOKEN }));
+  };
+  socket.onclose = (event) => {
+    const denied = event.code === 4401 || event.code === 4403;
+    if (denied) retryMs = RETRY_LAST_MS;
+    again();
+    if (denied) setState('no access');
+  };
   socket.onmessage = (event) => {
     const message = JSON.parse(event.data);
     if (over) return;

@@ -98,6 +98,8 @@ void connection_free(struct connection *connection)
     else
         server->connections = connection->next;
     server->connection_count--;
+    auth_forget_words(connection);
+    grant_unref(connection->grant);
     free(connection);
 }
 
@@ -167,11 +169,13 @@ static void write_goodbye(struct connection *connection)
 {
     struct buffer *out = connection_begin(connection);
     uint64_t retry_ms = RETRY_BASE_MS + server_random(connection->server) % RETRY_SPREAD_MS;
+    struct slice message = connection->words ? buffer_slice(connection->words)
+                                             : slice_of(goodbyes[connection->goodbye].message);
 
     buffer_append_byte(out, '{');
     json_field_string(out, "type", SLICE("goodbye"));
     json_field_string(out, "code", slice_of(goodbyes[connection->goodbye].code));
-    json_field_string(out, "message", slice_of(goodbyes[connection->goodbye].message));
+    json_field_string(out, "message", message);
     json_field_uint(out, "retry_after_ms", retry_ms);
     buffer_append_byte(out, '}');
     connection_send(connection);
@@ -191,7 +195,8 @@ static void continue_goodbye(struct connection *connection)
 
 void connection_say_goodbye(struct connection *connection, enum goodbye goodbye)
 {
-    if (connection->phase != PHASE_OPEN || connection->kind == KIND_HTTP)
+    if ((connection->phase != PHASE_OPEN && connection->phase != PHASE_AUTH) ||
+        connection->kind == KIND_HTTP)
         return;
     connection->goodbye = (uint8_t)goodbye;
     if (connection->kind == KIND_LIVE)
@@ -226,21 +231,28 @@ void connection_hello(struct connection *connection, const char *protocol)
     connection_send(connection);
 }
 
+void connection_open(struct connection *connection)
+{
+    connection_set_phase(connection, PHASE_OPEN);
+    if (connection->server->draining)
+        connection_say_goodbye(connection, GOODBYE_SHUTTING_DOWN);
+    else if (connection->kind == KIND_INGEST)
+        ingest_open(connection);
+    else
+        live_open(connection);
+}
+
 int connection_established(struct connection *connection)
 {
-    struct stats *stats = connection->server->stats;
-
-    connection_set_phase(connection, PHASE_OPEN);
     liveness_heard(connection);
     if (connection->refused) {
-        stats->connections_refused++;
+        connection->server->stats->connections_refused++;
+        connection_set_phase(connection, PHASE_OPEN);
         connection_say_goodbye(connection, GOODBYE_CONNECTIONS);
-    } else if (connection->server->draining) {
-        connection_say_goodbye(connection, GOODBYE_SHUTTING_DOWN);
-    } else if (connection->kind == KIND_INGEST) {
-        ingest_open(connection);
+    } else if (connection->nameless) {
+        connection_set_phase(connection, PHASE_AUTH);
     } else {
-        live_open(connection);
+        connection_open(connection);
     }
     return 0;
 }
@@ -251,12 +263,14 @@ int connection_received(struct connection *connection, const char *data, size_t 
     bool final = lws_is_final_fragment(connection->wsi);
 
     liveness_heard(connection);
-    if (connection->phase != PHASE_OPEN)
+    if (connection->phase != PHASE_OPEN && connection->phase != PHASE_AUTH)
         return 0;
     if (first)
         connection->binary = lws_frame_is_binary(connection->wsi);
     if (connection->binary)
         connection_say_goodbye(connection, GOODBYE_BINARY);
+    else if (connection->phase == PHASE_AUTH)
+        auth_receive(connection, data, size, final);
     else if (connection->kind == KIND_INGEST)
         ingest_receive(connection, data, size, first, final);
     else
@@ -294,7 +308,7 @@ void connection_drained(struct connection *connection)
 
 int connection_peer_closes(struct connection *connection)
 {
-    if (connection->phase != PHASE_OPEN)
+    if (connection->phase != PHASE_OPEN && connection->phase != PHASE_AUTH)
         return -1; /* the answer to our close frame, or as good as that */
     if (connection->kind == KIND_INGEST && connection_writable(connection))
         ingest_flush(connection);

@@ -158,6 +158,7 @@ void http_close(struct connection *connection)
     else
         parcel_free(request->parcel);
     buffer_done(&request->body);
+    grant_unref(request->grant);
     free(request);
 }
 
@@ -191,6 +192,8 @@ static int begin_body(struct http_request *request)
     else if (length > connection->server->options.message_bytes)
         request->problem = PROBLEM_TOO_BIG;
     request->discard = request->problem != PROBLEM_NONE;
+    if (!request->problem)
+        request->problem = http_authorize(request);
     if (!request->problem && request->route == ROUTE_EVENTS && request->method == METHOD_POST)
         request->problem = http_check_events(connection);
     if (!request->problem && request->route == ROUTE_EVENTS && request->method == METHOD_POST)

@@ -20,6 +20,9 @@ enum http_route {
 /* name, status, code, text */
 #define HTTP_PROBLEMS(X)                                                                           \
     X(NONE, 200, "", "")                                                                           \
+    X(NO_TOKEN, 401, "unauthorized", "this needs a token: Authorization: Bearer TOKEN")            \
+    X(TOKEN, 401, "unauthorized", "the token is no good")                                          \
+    X(SCOPE, 403, "forbidden", "the token does not allow this")                                    \
     X(LENGTH, 411, "length_required", "the request needs a Content-Length")                        \
     X(TOO_BIG, 413, "message_too_big", "the body is larger than this server accepts")              \
     X(ORIGIN, 403, "bad_origin", "not from a page of another site")                                \
@@ -52,7 +55,8 @@ struct http_request {
     const struct asset *asset;
     struct parcel *parcel;   /* the body of a POST, then the post */
     struct hub_query *query; /* under way */
-    struct buffer body;      /* of the answer, once there */
+    struct buffer body;      /* of the answer, once there; why a token was refused */
+    struct grant *grant;     /* of whoever asks; a reference; NULL: no limits */
     int64_t due_ms;          /* loop time */
     enum http_method method;
     enum http_route route;
@@ -61,6 +65,7 @@ struct http_request {
     bool discard;   /* answered while its body still comes, which is dropped */
     bool submitted; /* parcel is with the partition */
     bool answered;  /* body is there */
+    bool trusted;   /* may see what concerns the operator */
 };
 
 struct http_answer {
@@ -83,6 +88,8 @@ void http_answer_problem(struct http_request *request, enum http_problem problem
 
 /* http_serve.c */
 void http_serve(struct http_request *request);
+/* Whether whoever asks may. */
+enum http_problem http_authorize(struct http_request *request);
 enum http_problem http_check_events(struct connection *connection);
 void http_submit(struct http_request *request);
 

@@ -20,6 +20,7 @@ static const struct {
     {200, "OK"},
     {304, "Not Modified"},
     {400, "Bad Request"},
+    {401, "Unauthorized"},
     {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
@@ -163,12 +164,18 @@ void http_answer_problem(struct http_request *request, enum http_problem problem
 {
     struct buffer body = BUFFER_INIT;
     struct http_answer answer = {.status = problems[problem].status, .type = "application/json"};
+    bool refused = problem == PROBLEM_TOKEN || problem == PROBLEM_SCOPE;
 
-    write_problem(&body, problems[problem].code, problems[problem].text);
+    write_problem(&body, problems[problem].code,
+                  refused ? buffer_cstr(&request->body) : problems[problem].text);
     answer.body = buffer_slice(&body);
     if (problem == PROBLEM_METHOD)
         answer.headers =
             request->route == ROUTE_EVENTS ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n";
+    else if (problem == PROBLEM_NO_TOKEN)
+        answer.headers = AUTH_CHALLENGE_NONE;
+    else if (refused)
+        answer.headers = problem == PROBLEM_TOKEN ? AUTH_CHALLENGE_TOKEN : AUTH_CHALLENGE_SCOPE;
     http_answer(request, &answer);
     buffer_done(&body);
 }

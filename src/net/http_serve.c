@@ -60,6 +60,10 @@ static void serve_health(struct http_request *request,
     struct buffer body = BUFFER_INIT;
     bool good = check(request->connection->server->ops.context, &body);
 
+    if (!request->trusted) { /* whether, but not why */
+        buffer_reset(&body);
+        buffer_append_text(&body, good ? "{\"ready\":true}" : "{\"ready\":false}");
+    }
     http_answer_json(request, good ? 200 : 503, buffer_slice(&body));
     buffer_done(&body);
 }
@@ -139,13 +143,65 @@ static void serve_totals(struct http_request *request)
         topics[i] = (struct slice){buffer_slice(&text).data + start, ends[i] - start};
     }
     http_wait(request);
-    query = hub_query(connection->server->hub, topics, count, on_totals, request);
+    query = hub_query(connection->server->hub, request->grant, topics, count, on_totals, request);
     if (query) { /* else it is ready by now */
         request->query = query;
         server_wake_hub(connection->server);
     }
 out:
     buffer_done(&text);
+}
+
+/* Load balancers and their like ask from elsewhere and have no token: they learn whether. */
+static bool is_trusted(const struct http_request *request)
+{
+    struct admission admission;
+    bool admitted;
+
+    if (auth_is_near(request->connection))
+        return true;
+    admitted = auth_request(request->connection, GRANT_ADMIN, &admission);
+    grant_unref(admission.grant);
+    buffer_done(&admission.why);
+    return admitted;
+}
+
+static enum http_problem ask_token(struct http_request *request, enum grant_scope scope)
+{
+    struct connection *connection = request->connection;
+    struct admission admission;
+    bool admitted = auth_request(connection, scope, &admission);
+
+    request->grant = admission.grant;
+    request->body = admission.why;
+    if (admitted)
+        return PROBLEM_NONE;
+    auth_count(connection->server, admission.refusal);
+    if (admission.refusal == AUTH_REFUSAL_MISSING)
+        return PROBLEM_NO_TOKEN;
+    return admission.refusal == AUTH_REFUSAL_SCOPE ? PROBLEM_SCOPE : PROBLEM_TOKEN;
+}
+
+enum http_problem http_authorize(struct http_request *request)
+{
+    struct connection *connection = request->connection;
+
+    if (connection->refused) /* and answered so */
+        return PROBLEM_NONE;
+    request->trusted = true;
+    switch (request->route) {
+    case ROUTE_EVENTS:
+        return request->method == METHOD_POST ? ask_token(request, GRANT_INGEST) : PROBLEM_NONE;
+    case ROUTE_TOTALS:
+        return ask_token(request, GRANT_VIEW);
+    case ROUTE_METRICS:
+        return auth_is_near(connection) ? PROBLEM_NONE : ask_token(request, GRANT_ADMIN);
+    case ROUTE_READY:
+        request->trusted = is_trusted(request);
+        return PROBLEM_NONE;
+    default:
+        return PROBLEM_NONE;
+    }
 }
 
 static bool content_type_ok(struct lws *wsi)
@@ -173,8 +229,10 @@ enum http_problem http_check_events(struct connection *connection)
         return PROBLEM_DRAINING;
     if (connection->server->pressed)
         return PROBLEM_UNAVAILABLE;
-    if (!origin_ok(connection->wsi))
+    if (!origin_ok(connection, KIND_INGEST)) {
+        auth_count(connection->server, AUTH_REFUSAL_ORIGIN);
         return PROBLEM_ORIGIN;
+    }
     if (!content_type_ok(connection->wsi))
         return PROBLEM_TYPE;
     return PROBLEM_NONE;
@@ -206,6 +264,8 @@ void http_submit(struct http_request *request)
     request->submitted = true;
     http_wait(request);
     parcel_parse(request->parcel);
+    if (request->grant)
+        request->parcel->post.grant = grant_ref(request->grant);
     parcel_submit(request->parcel, 1, on_done, connection);
 }
 

@@ -199,6 +199,8 @@ static void accept_message(struct connection *connection, struct parcel *parcel)
     ingest->bad_messages = bad ? ingest->bad_messages + 1 : 0;
     if (bad)
         connection->server->stats->bad_messages++;
+    if (connection->grant)
+        parcel->post.grant = grant_ref(connection->grant);
     append(ingest, parcel);
     parcel_submit(parcel, ++ingest->number, on_done, connection);
     if (ingest->bad_messages >= BAD_MESSAGES_MAX)

@@ -90,6 +90,7 @@ void live_open(struct connection *connection)
     server->stats->live_connections++;
     connection_hello(connection, LIVE_PROTOCOL);
     connection->u.live.viewer = hub_join(server->hub, &viewer_ops, connection);
+    hub_limit(connection->u.live.viewer, connection->grant);
     server_wake_hub(server);
 }
 
@@ -107,6 +108,8 @@ static void accept_message(struct connection *connection, struct slice text)
 {
     if (!utf8_ok(text))
         connection_say_goodbye(connection, GOODBYE_NOT_UTF8);
+    else if (connection->may_auth && auth_first_message(connection, text))
+        return;
     else if (!hub_receive(connection->u.live.viewer, text))
         connection_say_goodbye(connection, GOODBYE_BAD_MESSAGES);
     server_wake_hub(connection->server);

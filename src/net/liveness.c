@@ -14,6 +14,19 @@ static int64_t now_ms(const struct server *server)
     return (int64_t)uv_now(server->loop);
 }
 
+static int64_t open_due_ms(const struct connection *connection)
+{
+    const struct server_options *options = &connection->server->options;
+    int64_t due, expiry;
+
+    if (connection->kind == KIND_HTTP)
+        return http_due_ms(connection);
+    due = connection->pinged ? connection->since_ms + options->ping_wait_ms
+                             : connection->heard_ms + options->ping_idle_ms;
+    expiry = auth_due_ms(connection, now_ms(connection->server));
+    return expiry < due ? expiry : due;
+}
+
 static int64_t due_ms(const struct connection *connection)
 {
     const struct server_options *options = &connection->server->options;
@@ -21,16 +34,14 @@ static int64_t due_ms(const struct connection *connection)
     switch (connection->phase) {
     case PHASE_HANDSHAKE:
         return connection->since_ms + options->handshake_ms;
+    case PHASE_AUTH:
+        return connection->since_ms + options->auth_ms;
     case PHASE_GOODBYE:
         return connection->since_ms + GOODBYE_FLUSH_MS;
     case PHASE_CLOSING:
         return connection->since_ms + GOODBYE_LINGER_MS;
     case PHASE_OPEN:
-        if (connection->kind == KIND_HTTP)
-            return http_due_ms(connection);
-        if (connection->pinged)
-            return connection->since_ms + options->ping_wait_ms;
-        return connection->heard_ms + options->ping_idle_ms;
+        return open_due_ms(connection);
     default:
         return NEVER;
     }
@@ -121,6 +132,10 @@ static void expire(struct connection *connection)
     }
     if (connection->phase == PHASE_OPEN && connection->kind == KIND_HTTP) {
         http_expired(connection);
+    } else if (connection->phase == PHASE_AUTH) {
+        auth_late(connection);
+    } else if (connection->phase == PHASE_OPEN && auth_expired(connection)) {
+        return; /* saying goodbye has its own deadline */
     } else if (connection->phase == PHASE_OPEN && connection->paused) {
         liveness_heard(connection); /* it can't be heard while we don't listen */
     } else if (connection->phase == PHASE_OPEN && !connection->pinged) {

@@ -7,6 +7,7 @@
  *   live.c       /v1/live                         upgrade.c    who may become a WebSocket
  *   http*.c      requests and answers             parcel.c     posts under way, recycled
  *   server.c     the public face, shutdown        assets.c     the page, from memory
+ *   auth.c       who it is, and what he may do
  *
  * Ownership: a connection is made at accept and freed by LWS_CALLBACK_WSI_DESTROY; between lws's
  * CLOSED and that its phase is PHASE_DEAD and nothing may touch its wsi. Nothing here ever closes a
@@ -50,6 +51,7 @@ enum connection_kind {
 
 enum connection_phase {
     PHASE_HANDSHAKE, /* accepted, no whole request yet */
+    PHASE_AUTH,      /* WebSocket: its first message has to bring a token */
     PHASE_OPEN,
     PHASE_GOODBYE, /* WebSocket: goodbye and close frame are still to be sent */
     PHASE_CLOSING, /* all said: discard what comes until the peer closes or time is up */
@@ -62,6 +64,13 @@ enum connection_phase {
     X(BINARY, 1003, "bad_message", "messages are JSON text, not binary")                           \
     X(NOT_UTF8, 1007, "not_utf8", "the message is not UTF-8")                                      \
     X(TOO_BIG, 1009, "message_too_big", "the message is larger than this server accepts")          \
+    X(RULES, 1012, "access_changed", "what is shown without a token has changed; reconnect")       \
+    X(TOKEN, 4401, "unauthorized",                                                                 \
+      "a token is required: as Authorization, or as the first message")                            \
+    X(EXPIRED, 4401, "token_expired", "the token has expired")                                     \
+    X(REVOKED, 4401, "token_revoked", "the token's key is no longer accepted")                     \
+    X(FORBIDDEN, 4403, "forbidden", "the token does not allow this")                               \
+    X(LATE, 4408, "auth_timeout", "no token came in time")                                         \
     X(BAD_MESSAGES, 4400, "too_many_bad_messages", "too many bad messages in a row")               \
     X(CONNECTIONS, 4429, "too_many_connections", "the server has no room for more connections")
 
@@ -100,8 +109,12 @@ struct connection {
     bool pinged : 1;       /* since heard_ms */
     bool paused : 1;       /* not read from */
     bool binary : 1;       /* the message under way */
+    bool nameless : 1;     /* came without a token that it needs */
+    bool may_auth : 1;     /* may bring a token as its first message, which it doesn't need */
     int64_t heard_ms;      /* loop time of the last sign of life */
     int64_t since_ms;      /* loop time: start of the phase, or of the ping */
+    struct grant *grant;   /* a WebSocket's; a reference of its own; NULL: no limits */
+    struct buffer *words;  /* an auth message as it comes, then why it was refused; or NULL */
     union {
         struct ingest *ingest;
         struct http_request *request;
@@ -213,6 +226,7 @@ struct buffer *connection_begin(struct connection *connection);
 void connection_send(struct connection *connection);
 /* Sends text with at least LWS_PRE bytes of headroom before it. */
 void connection_send_bytes(struct connection *connection, unsigned char *text, size_t size);
+void connection_open(struct connection *connection); /* it may begin */
 void connection_hello(struct connection *connection, const char *protocol);
 void connection_say_goodbye(struct connection *connection, enum goodbye goodbye);
 /* Socket events. The int ones return what the lws callback is to return. */
@@ -230,7 +244,34 @@ void liveness_heard(struct connection *connection);
 
 /* upgrade.c: for LWS_CALLBACK_HTTP_CONFIRM_UPGRADE */
 int upgrade_confirm(struct connection *connection);
-bool origin_ok(struct lws *wsi); /* not sent by another site's page */
+/* Not sent by a page of a site that isn't listed; any may watch while none is. */
+bool origin_ok(struct connection *connection, enum connection_kind kind);
+
+/* auth.c */
+#define AUTH_CHALLENGE_NONE  "WWW-Authenticate: Bearer\r\n"
+#define AUTH_CHALLENGE_TOKEN "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
+#define AUTH_CHALLENGE_SCOPE "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n"
+
+struct admission {
+    struct grant *grant; /* a reference, when admitted; NULL: no limits */
+    bool anonymous;      /* without a token, where others have limits */
+    enum auth_refusal refusal;
+    struct buffer why; /* of the refusal, a sentence; to be freed in any case */
+};
+/* By the header of a request. */
+bool auth_request(struct connection *connection, enum grant_scope scope,
+                  struct admission *admission);
+void auth_count(struct server *server, enum auth_refusal refusal);
+bool auth_is_near(const struct connection *connection); /* from this machine, through no proxy */
+/* By header or URL of the upgrade; returns what the lws callback is to return. */
+int auth_upgrade(struct connection *connection, enum connection_kind kind);
+void auth_receive(struct connection *connection, const char *data, size_t size, bool final);
+/* While may_auth. True: it was an auth message, and nothing more is to be done with it. */
+bool auth_first_message(struct connection *connection, struct slice text);
+void auth_late(struct connection *connection);
+int64_t auth_due_ms(const struct connection *connection, int64_t now_ms); /* loop time; expiry */
+bool auth_expired(struct connection *connection); /* true: and is closed for it */
+void auth_forget_words(struct connection *connection);
 
 /* ingest.c */
 void ingest_open(struct connection *connection);

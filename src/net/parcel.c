@@ -55,6 +55,10 @@ void parcel_free(struct parcel *parcel)
     if (!parcel)
         return;
     server = parcel->server;
+    if (parcel->post.grant) {
+        grant_unref(parcel->post.grant);
+        parcel->post.grant = NULL;
+    }
     bytes = memory_of(parcel);
     if (parcel->post.message.text.capacity > KEPT_TEXT_BYTES ||
         server->parcel_bytes + bytes > KEPT_BYTES) {

@@ -59,8 +59,10 @@ static bool connection_header_ok(struct lws *wsi)
  * A browser says which site a page came from. Any page may open a WebSocket to loopback, so the
  * ways in for events are closed to pages of other sites; without a token there is no other guard.
  */
-bool origin_ok(struct lws *wsi)
+bool origin_ok(struct connection *connection, enum connection_kind kind)
 {
+    const struct server_ops *ops = &connection->server->ops;
+    struct lws *wsi = connection->wsi;
     char origin[ORIGIN_BYTES];
     char host[ORIGIN_BYTES];
     const char *site;
@@ -71,7 +73,16 @@ bool origin_ok(struct lws *wsi)
         lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) <= 0)
         return false;
     site = strstr(origin, "://");
-    return site && strcasecmp(site + 3, host) == 0;
+    if (site && strcasecmp(site + 3, host) == 0)
+        return true;
+    switch (ops->find_origin(ops->context, origin)) {
+    case ORIGIN_LISTED:
+        return true;
+    case ORIGIN_NONE_LISTED:
+        return kind == KIND_LIVE;
+    default:
+        return false;
+    }
 }
 
 static const struct socket_path {
@@ -132,8 +143,12 @@ int upgrade_confirm(struct connection *connection)
                            "Connection: Upgrade, Host and Sec-WebSocket-Key are required", NULL);
     if (!offer_ok(wsi, path->protocol))
         return http_refuse(connection, 400, "bad_subprotocol", path->complaint, NULL);
-    if (path->kind == KIND_INGEST && !origin_ok(wsi))
+    if (!origin_ok(connection, path->kind)) {
+        auth_count(connection->server, AUTH_REFUSAL_ORIGIN);
         return http_refuse(connection, 403, "bad_origin", "not from a page of another site", NULL);
+    }
+    if (auth_upgrade(connection, path->kind))
+        return -1;
     connection->kind = (uint8_t)path->kind;
     return 0;
 }

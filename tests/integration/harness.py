@@ -104,10 +104,10 @@ class Process:
         folder.logs.append(self.log_path)
         folder.on_exit(self.kill)
 
-    def spawn(self, command, stdout=None):
+    def spawn(self, command, stdout=None, stdin=subprocess.DEVNULL):
         with open(self.log_path, "ab") as log:
-            self.process = popen(command, stdin=subprocess.DEVNULL, stdout=stdout or log,
-                                 stderr=log, cwd=self.folder.path)
+            self.process = popen(command, stdin=stdin, stdout=stdout or log, stderr=log,
+                                 cwd=self.folder.path)
 
     @property
     def pid(self):

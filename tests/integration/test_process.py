@@ -40,9 +40,14 @@ def test_the_state_folder_follows_the_environment(folder, redis):
 
 
 def test_a_closed_terminal_stops_it_in_order(folder):
-    daemon = Daemon(folder)
+    daemon = Daemon(folder, start=False)
+    ours, its_own = os.openpty()
+    daemon.spawn(daemon.command(), stdin=its_own)
+    wait_for(daemon.listening, 15, "the daemon to listen")
     daemon.signal(signal.SIGHUP)
     assert daemon.wait_exit() == 0
+    os.close(ours)
+    os.close(its_own)
 
 
 def test_a_second_signal_ends_it_at_once(folder, redis):

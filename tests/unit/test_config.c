@@ -211,6 +211,40 @@ static void test_command_line_wins(void **state)
     assert_string_equal(config->listen_address.items[1].text, "d:4");
 }
 
+static void test_an_empty_item_takes_the_others_back(void **state)
+{
+    struct config *config = fresh(state);
+    struct error error = {0};
+    assert_int_equal(config->auth_keys.count, 0);
+    assert_int_equal(read_text(config, "[auth]\nkeys = a\nkeys = b\n", NULL), 0);
+    assert_int_equal(config->auth_keys.count, 2);
+    assert_int_equal(config_set(config, "auth.keys", "", NULL), 0);
+    assert_int_equal(config->auth_keys.count, 0);
+    assert_int_equal(config_set(config, "auth.keys", "c", NULL), 0);
+    assert_int_equal(config->auth_keys.count, 1);
+    assert_string_equal(config->auth_keys.items[0].text, "c");
+    assert_int_equal(config_set(config, "listen.address", "", &error), ERROR_INVALID);
+}
+
+/* Without tokens nothing is to be chosen about them. */
+static void test_rules_of_tokens(void **state)
+{
+    struct config *config = fresh(state);
+    struct error error = {0};
+    assert_int_equal(config_set(config, "auth.public_topics", "total", NULL), 0);
+    assert_int_equal(config_check(config, &error), ERROR_INVALID);
+    assert_int_equal(config_set(config, "auth.keys", "k", NULL), 0);
+    assert_int_equal(config_check(config, &error), 0);
+    assert_int_equal(config_set(config, "auth.mode", "none", NULL), 0);
+    assert_int_equal(config_check(config, &error), ERROR_INVALID);
+    assert_int_equal(config_set(config, "auth.origins", "https://a.example:8443", NULL), 0);
+    assert_int_equal(config_set(config, "auth.origins", "null", NULL), 0);
+    assert_int_equal(config_set(config, "auth.origins", "https://a.example/", &error),
+                     ERROR_INVALID);
+    assert_int_equal(config_set(config, "auth.origins", "https://", &error), ERROR_INVALID);
+    assert_int_equal(config_set(config, "auth.origins", "*", &error), ERROR_INVALID);
+}
+
 static void test_too_many_items(void **state)
 {
     struct config *config = fresh(state);
@@ -291,11 +325,18 @@ static void test_missing_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_file),
-        cmocka_unit_test(test_file_errors),    cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_texts),          cmocka_unit_test(test_command_line_wins),
-        cmocka_unit_test(test_too_many_items), cmocka_unit_test(test_rules_across_keys),
-        cmocka_unit_test(test_sample),         cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_file_errors),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_command_line_wins),
+        cmocka_unit_test(test_too_many_items),
+        cmocka_unit_test(test_rules_across_keys),
+        cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_an_empty_item_takes_the_others_back),
+        cmocka_unit_test(test_rules_of_tokens),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

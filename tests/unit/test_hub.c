@@ -374,7 +374,7 @@ static void test_query(void **state)
 
     world->mode = SOURCE_LATER;
     world_sell(world, "anna", "s1", 422828, 500);
-    query = hub_query(world->hub, topics, 3, take_answer, &answer);
+    query = hub_query(world->hub, NULL, topics, 3, take_answer, &answer);
     assert_non_null(query);
     world_run(world, 100);
     assert_int_equal(answer.count, 0);
@@ -385,22 +385,49 @@ static void test_query(void **state)
     assert_int_equal(json_object_size(json_object_get(answer.json, "topics")), 2);
     assert_int_equal(json_array_size(json_object_get(answer.json, "errors")), 1);
     assert_int_equal(hub_topic_count(world->hub), 0);
-    assert_null(hub_query(world->hub, topics, 1, take_answer, &answer));
+    assert_null(hub_query(world->hub, NULL, topics, 1, take_answer, &answer));
     assert_int_equal(answer.count, 2);
     assert_non_null(answer.json);
 
     topics[0] = SLICE("platform/x");
-    query = hub_query(world->hub, topics, 1, take_answer, &answer);
+    query = hub_query(world->hub, NULL, topics, 1, take_answer, &answer);
     assert_non_null(query);
     hub_query_cancel(query);
     world->mode = SOURCE_AWAY;
     topics[0] = SLICE("session/x");
-    assert_null(hub_query(world->hub, topics, 1, take_answer, &answer));
+    assert_null(hub_query(world->hub, NULL, topics, 1, take_answer, &answer));
     assert_int_equal(answer.count, 3);
     assert_null(answer.json);
     world_run(world, 1000);
     assert_int_equal(answer.count, 3);
     assert_int_equal(hub_topic_count(world->hub), 0);
+    world_free(world);
+}
+
+static void test_a_grant_limits_topics(void **state)
+{
+    struct world *world = world_new(1000);
+    struct slice allowed[] = {SLICE("host/anna"), SLICE("top/*")};
+    struct slice topics[] = {SLICE("host/anna"), SLICE("total"), SLICE("top/hosts?n=3")};
+    struct grant_terms terms = {
+        .scopes = GRANT_VIEW, .topics = allowed, .topic_count = 2, .expires_ms = GRANT_NEVER};
+    struct answer answer = {0, NULL};
+    struct grant *grant;
+    const json_t *error;
+    (void)state;
+
+    assert_int_equal(grant_new(&terms, &grant, NULL, NULL), 0);
+    world_sell(world, "anna", "s1", 422828, 500);
+    (void)hub_query(world->hub, grant, topics, 3, take_answer, &answer);
+    world_run(world, 100);
+    assert_int_equal(answer.count, 1);
+    assert_int_equal(json_object_size(json_object_get(answer.json, "topics")), 2);
+    error = json_array_get(json_object_get(answer.json, "errors"), 0);
+    assert_string_equal(json_string_value(json_object_get(error, "topic")), "total");
+    assert_string_equal(json_string_value(json_object_get(error, "code")), "forbidden_topic");
+    json_decref(answer.json);
+    assert_int_equal(hub_topic_count(world->hub), 0);
+    grant_unref(grant);
     world_free(world);
 }
 
@@ -463,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_bad_messages),
         cmocka_unit_test(test_subscribe_rate),
         cmocka_unit_test(test_query),
+        cmocka_unit_test(test_a_grant_limits_topics),
         cmocka_unit_test(test_before_first_load),
         cmocka_unit_test(test_heartbeat),
     };
