@@ -14,6 +14,12 @@
 #define FIXED_ARGUMENTS   3 /* before the lists */
 #define CATALOG_ARGUMENTS 4 /* of each catalog */
 
+/* The script hands on a list's strings all at once, and Lua's stack ends at 8,000: past that it
+ * would fail between two writes. */
+#define STRINGS_MAX 7900
+_Static_assert(2 * BATCH_EVENTS_MAX <= STRINGS_MAX && 2 * MESSAGE_EVENTS_MAX <= STRINGS_MAX,
+               "a batch of so many ids with their records fits");
+
 /* In the order of the script's arguments; those of known records go only when there are any. */
 enum list {
     LIST_NOWHERE,

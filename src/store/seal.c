@@ -174,8 +174,8 @@ static void begin_pass(struct partition *partition)
     seal->work = 0;
     seal->day_count = seal->days_asked = seal->days_answered = 0;
     seal->days = mem_resize(seal->days, (size_t)options->day_keep_days + 1, sizeof *seal->days);
-    for (int64_t age = options->seal_after_days + INT64_C(1); age <= options->day_keep_days;
-         age++) {
+    for (int64_t age = options->seal_after_days + INT64_C(1);
+         age <= options->day_keep_days && age * DAY_MS <= now_ms; age++) {
         key.when = calendar_day(&options->calendar, now_ms - age * DAY_MS);
         seal->days[seal->days_asked++] = key.when;
         buffer_reset(&text);

@@ -102,7 +102,7 @@ static void moved(void *context, const redisReply *reply)
         return;
     }
     if (reply->type == REDIS_REPLY_ERROR)
-        seal->day_at = seal->day_count - 1; /* what Redis refuses of one day, it does of others */
+        seal->day_count = seal->day_at + 1; /* what Redis refuses of one day, it does of others */
     if (reply->type != REDIS_REPLY_INTEGER) {
         seal_put_off(partition, reply->type == REDIS_REPLY_ERROR ? reply->str : NULL);
         return;

@@ -264,9 +264,10 @@ int reading_lanes(struct reading *reading)
         while (at < reading->group_count && reading->groups[at].lane == lane)
             at++;
         audit_lane_begin(reading->audit, lane, state->versions[lane], state->checkpoints[lane]);
-        int code = at > first ? read_hashes(reading, &reading->groups[first], at - first) : 0;
+        const struct lane_group *groups = at > first ? &reading->groups[first] : NULL;
+        int code = groups ? read_hashes(reading, groups, at - first) : 0;
         if (!code)
-            code = reading_sealed(reading, lane, &reading->groups[first], at - first);
+            code = reading_sealed(reading, lane, groups, at - first);
         if (!code)
             code = read_feed(reading, lane);
         if (code)

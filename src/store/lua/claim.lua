@@ -25,12 +25,13 @@ local call = redis.call
 local scratch = KEYS[1] .. ':scratch'
 for _, try in ipairs({
   { 'SET', scratch, 'x' }, { 'DEL', scratch }, { 'HSET', scratch, 'x', 'y' },
-  { 'HDEL', scratch, 'x' }, { 'XADD', scratch, 'NOMKSTREAM', '*', 'x', 'y' },
-  { 'XDEL', scratch, '1-0' }, { 'XTRIM', scratch, 'MINID', '1-0' },
+  { 'HDEL', scratch, 'x' }, { 'XADD', scratch, '1-0', 'x', 'y' }, { 'XDEL', scratch, '1-0' },
+  { 'XSETID', scratch, '1-0' }, { 'XTRIM', scratch, 'MINID', '1-0' },
   { 'PEXPIRE', scratch, '1' }, { 'PEXPIREAT', scratch, '1' }, { 'UNLINK', scratch },
 }) do
   local reply = redis.pcall(unpack(try))
   if type(reply) == 'table' and reply.err then
+    redis.pcall('DEL', scratch)
     if string.find(reply.err, "can't run this command", 1, true) then
       return { 'forbidden', string.lower(try[1]) }
     end

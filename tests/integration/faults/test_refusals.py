@@ -103,6 +103,16 @@ class ForbiddenToEndCommits(Forbidden):
     words = "redis forbids", "+set"
 
 
+class ForbiddenToUndoCommits(Forbidden):
+    """What only a refused commit needs is tried on the way in."""
+    command = "xsetid"
+    words = "redis forbids", "+xsetid"
+
+    def begin(self):
+        super().begin()
+        self.proxy.cut()
+
+
 class BusyWithAScript(Refusal):
     words = "busy with a script", "script kill"
 
@@ -123,7 +133,8 @@ class BusyWithAScript(Refusal):
 
 @pytest.mark.parametrize("kind", [
     OutOfMemory, TooFewReplicas, BecomesReplica, BecomesReplicaThatIsSilent, NewPassword,
-    Forbidden, ForbiddenToScripts, ForbiddenToEndCommits, BusyWithAScript])
+    Forbidden, ForbiddenToScripts, ForbiddenToEndCommits, ForbiddenToUndoCommits,
+    BusyWithAScript])
 def test_redis_refuses_under_load(world, kind):
     scene = world.scene(EVENTS)
     refusal = kind(world.redis, scene.proxy)
