@@ -70,17 +70,17 @@ void json_write_comma(struct buffer *out)
 /* Half of what a frame consists of, so it is written in one piece. */
 void json_write_key(struct buffer *out, const char *key)
 {
-    size_t size = strlen(key);
+    struct slice name = slice_of(key);
     bool comma = comma_due(out);
-    char *at = buffer_reserve(out, size + 4);
+    char *at = buffer_reserve(out, name.size + 4);
     if (comma)
         *at++ = ',';
     *at++ = '"';
-    memcpy(at, key, size);
-    at += size;
+    memcpy(at, name.data, name.size);
+    at += name.size;
     *at++ = '"';
     *at++ = ':';
-    out->size += size + 3 + comma;
+    out->size += name.size + 3 + comma;
 }
 
 void json_field_string(struct buffer *out, const char *key, struct slice text)
