@@ -58,21 +58,6 @@ static int64_t monotonic_ms(void *context)
     return ((struct bench *)context)->monotonic_ms;
 }
 
-static double cpu_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static uint64_t next_random(struct bench *bench)
-{
-    bench->random ^= bench->random << 13;
-    bench->random ^= bench->random >> 7;
-    bench->random ^= bench->random << 17;
-    return bench->random;
-}
-
 /* What the store does for a group of which Redis has nothing. */
 static void load_empty(struct board *board, struct group_key key)
 {
@@ -172,14 +157,14 @@ static void fill_fact(struct bench *bench, struct fact *fact, uint32_t product)
                           .platform = bench->platform_id,
                           .county = 422801 + product % COUNTIES % 99,
                           .quantity = 1 + product % 3,
-                          .amount = 1000 + (int64_t)(next_random(bench) % 20000),
+                          .amount = 1000 + (int64_t)(bench_next_random(&bench->random) % 20000),
                           .time_ms = START_MS};
 }
 
 /* Between 0 and products - 1, the n-th about n times as rare as the first. */
 static uint32_t pick_product(struct bench *bench)
 {
-    double uniform = (double)(next_random(bench) >> 11) / 9007199254740992.0;
+    double uniform = (double)(bench_next_random(&bench->random) >> 11) / 9007199254740992.0;
     uint32_t picked = (uint32_t)(exp(uniform * log((double)bench->products + 1)) - 1);
     return picked < bench->products ? picked : bench->products - 1;
 }
@@ -266,11 +251,11 @@ int main(int argc, char **argv)
     for (uint32_t t = 0; t < ticks; t++) {
         for (uint32_t i = 0; i < facts; i++)
             fill_fact(&bench, &bench.facts[i], pick_product(&bench));
-        double start = cpu_us();
+        double start = bench_own_cpu_us();
         apply(&bench, facts);
-        double applied = cpu_us();
+        double applied = bench_own_cpu_us();
         tick(&bench);
-        tick_us += cpu_us() - applied;
+        tick_us += bench_own_cpu_us() - applied;
         apply_us += applied - start;
         take_dirty(&bench);
     }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench_common.h"
 #include "livetally/batch.h"
 #include "livetally/board.h"
 #include "livetally/mem.h"
@@ -47,26 +48,11 @@ struct bench {
     double judge_us, apply_us;
 };
 
-static double cpu_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static uint64_t next_random(struct bench *bench)
-{
-    bench->random ^= bench->random << 13;
-    bench->random ^= bench->random >> 7;
-    bench->random ^= bench->random << 17;
-    return bench->random;
-}
-
 static uint32_t pick_product(struct bench *bench)
 {
     if (bench->uniform)
-        return (uint32_t)(next_random(bench) % PRODUCTS_UNIFORM);
-    double at = (double)(next_random(bench) >> 11) / 9007199254740992.0;
+        return (uint32_t)(bench_next_random(&bench->random) % PRODUCTS_UNIFORM);
+    double at = (double)(bench_next_random(&bench->random) >> 11) / 9007199254740992.0;
     uint32_t low = 0, high = PRODUCTS_ZIPF - 1;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
@@ -118,7 +104,7 @@ static struct post *make_post(struct bench *bench, uint32_t count, int id_bytes)
         event->county = 422800 + 1 + product % 28;
         event->stated = EVENT_HAS_COUNTY | EVENT_HAS_QUANTITY | EVENT_HAS_AMOUNT;
         event->quantity = 1 + product % 3;
-        event->amount = 1000 + (int64_t)(next_random(bench) % 20000);
+        event->amount = 1000 + (int64_t)(bench_next_random(&bench->random) % 20000);
         event->time_ms = NOW_MS + (int64_t)(bench->orders / 100);
     }
     return post;
@@ -127,7 +113,7 @@ static struct post *make_post(struct bench *bench, uint32_t count, int id_bytes)
 static void commit(struct bench *bench)
 {
     uint32_t facts, touches;
-    double start = cpu_us();
+    double start = bench_own_cpu_us();
     batch_judge(bench->batch, &bench->judge);
     buffer_reset(&bench->entry);
     batch_feed_entry(bench->batch, bench->names, 1, &bench->entry);
@@ -137,7 +123,7 @@ static void commit(struct bench *bench)
                   &(struct commit_call){&bench->keys, bench->commit_sha, &bench->fence,
                                         buffer_slice(&bench->entry)},
                   bench->batch);
-    bench->judge_us += cpu_us() - start;
+    bench->judge_us += bench_own_cpu_us() - start;
     redisReply *reply = call(bench, &bench->command);
     if (commit_answer(reply, &bench->judge) != COMMIT_DONE) {
         fprintf(stderr, "commit refused\n");
@@ -147,12 +133,12 @@ static void commit(struct bench *bench)
     const struct touch *touch = batch_touches(bench->batch, &touches);
     for (uint32_t i = 0; i < touches; i++)
         bench->record_bytes += touch[i].next.size;
-    start = cpu_us();
+    start = bench_own_cpu_us();
     const struct fact *fact = batch_facts(bench->batch, &facts);
     bench->fence.version++;
     board_apply(bench->board, 0, bench->fence.version, true, fact, facts, NOW_MS);
     batch_commit_done(bench->batch, &bench->judge);
-    bench->apply_us += cpu_us() - start;
+    bench->apply_us += bench_own_cpu_us() - start;
     struct post *post = batch_take(bench->batch);
     message_done(&post->message);
     free(post);
@@ -316,7 +302,7 @@ int main(int argc, char **argv)
     }
     set_up(&bench);
     double memory = redis_number(&bench, "memory", "used_memory");
-    double redis_before = redis_cpu_us(&bench), own_before = cpu_us(), redis_ckpt = 0;
+    double redis_before = redis_cpu_us(&bench), own_before = bench_own_cpu_us(), redis_ckpt = 0;
     uint64_t every = argc > 6 ? strtoull(argv[6], NULL, 10) : CHECKPOINT_ORDERS, last = 0;
     while (bench.orders < orders) {
         batch_add(bench.batch, make_post(&bench, batch, id_bytes));
@@ -333,9 +319,9 @@ int main(int argc, char **argv)
            "apply_us=%.2f process_us=%.2f cells/order=%.2f entry_bytes=%.1f record_bytes=%.1f\n",
            bench.uniform ? "uniform" : "zipf", batch, count,
            (redis_cpu_us(&bench) - redis_before) / count, redis_ckpt / count,
-           bench.judge_us / count, bench.apply_us / count, (cpu_us() - own_before) / count,
-           (double)bench.cells / count, (double)bench.entry_bytes / count,
-           (double)bench.record_bytes / count);
+           bench.judge_us / count, bench.apply_us / count,
+           (bench_own_cpu_us() - own_before) / count, (double)bench.cells / count,
+           (double)bench.entry_bytes / count, (double)bench.record_bytes / count);
     char orders_key[KEY_MAX_BYTES];
     key_orders(&bench.keys, 2, orders_key);
     redisReply *usage = redisCommand(bench.redis, "MEMORY USAGE %s SAMPLES 0", orders_key);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define BENCH_STALL_MS      30000 /* no progress for so long ends a program */
 #define BENCH_PROCESSES_MAX 16
@@ -26,6 +27,23 @@ int64_t bench_number(const char *option, const char *text, int64_t min, int64_t 
 int64_t bench_now_us(void);      /* monotonic */
 int64_t bench_wall_ms(void);     /* since the Unix epoch */
 int64_t bench_cpu_us(pid_t pid); /* user and system time so far; 0 is this process */
+
+/* Of this process, to the nanosecond. */
+static inline double bench_own_cpu_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+/* xorshift: the same numbers each time, from a seed that isn't 0. */
+static inline uint64_t bench_next_random(uint64_t *random)
+{
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    return *random;
+}
 int64_t bench_rss_bytes(pid_t pid);
 
 /* Processes named on the command line as NAME:PID, and the CPU time of each between two readings.
