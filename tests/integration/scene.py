@@ -44,6 +44,17 @@ class EmbeddedRedis:
                                   decode_responses=True, encoding_errors="replace")
 
 
+class ClockedDaemon(Daemon):
+    """Its clock is the test's (test_clock.Clock)."""
+
+    def __init__(self, clock, *args, **options):
+        self.clock = clock
+        super().__init__(*args, **options)
+
+    def spawn(self, command, stdout=None):
+        super().spawn(self.clock.command(command), stdout)
+
+
 class World:
     """One Redis and the daemons on it, each behind a proxy of its own."""
 

@@ -8,22 +8,13 @@ import pytest
 import scene as scene_module
 from clients import Tool, Viewer
 from events import order
-from harness import Daemon, wait_for
-from scene import Scene, redis_hashes
+from harness import wait_for
+from scene import ClockedDaemon, Scene, redis_hashes
 from test_clock import DAY, Clock
 
 EVENTS = 6000
 BUSINESS = timezone(timedelta(hours=8))
 CALM = {"redis.reply_timeout_ms": 2000}
-
-
-class ClockedDaemon(Daemon):
-    def __init__(self, clock, *args, **options):
-        self.clock = clock
-        super().__init__(*args, **options)
-
-    def spawn(self, command, stdout=None):
-        super().spawn(self.clock.command(command), stdout)
 
 
 @pytest.fixture

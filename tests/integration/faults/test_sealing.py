@@ -5,9 +5,9 @@ import scene as scene_module
 from clients import totals
 from events import order
 from expected import payload
-from harness import Daemon, wait_for
+from harness import wait_for
 from proxy import Proxy
-from scene import QUICK, Scene, metric, redis_hashes
+from scene import QUICK, ClockedDaemon, Scene, metric, redis_hashes
 from sealed import sealed_keys
 from test_clock import DAY, Clock
 
@@ -16,15 +16,6 @@ EVENTS = 3000
 SOON = {"redis.checkpoint_ms": 10}
 CALM = {**SOON, "redis.reply_timeout_ms": 10_000, "redis.lease_ms": 20_000}
 CLOSED_DAYS = 4
-
-
-class ClockedDaemon(Daemon):
-    def __init__(self, clock, *args, **options):
-        self.clock = clock
-        super().__init__(*args, **options)
-
-    def spawn(self, command, stdout=None):
-        super().spawn(self.clock.command(command), stdout)
 
 
 def open_hashes(scene, closed=CLOSED_DAYS):
