@@ -34,7 +34,6 @@
     X(redis_failures, "redis_failures_total", "Connections to Redis that failed or broke")         \
     X(connections_ingest, "ingest_connections_total", "Ingest connections accepted")               \
     X(connections_live, "live_connections_total", "Live connections accepted")                     \
-    X(connections_refused, "connections_refused_total", "Connections refused")                     \
     X(http_requests, "http_requests_total", "HTTP requests answered")                              \
     X(reloads, "reloads_total", "Times the configuration was reloaded")                            \
     X(reload_failures, "reload_failures_total", "Reloads refused, which changed nothing")          \
@@ -80,6 +79,23 @@ enum auth_refusal {
         AUTH_REFUSAL_COUNT
 };
 
+/* Why a connection was not served, other than for its token or page: reason, its label */
+#define REFUSALS(X)                                                                                \
+    X(TOTAL, "total")             /* over limits.connections */                                    \
+    X(ADDRESS, "address")         /* too many of one address */                                    \
+    X(TOKEN, "token")             /* too many with one token */                                    \
+    X(DESCRIPTORS, "descriptors") /* the process has no more of them */                            \
+    X(RATE, "rate")               /* sent too much too fast */                                     \
+    X(PROXY, "proxy")             /* no good PROXY header where one is due */                      \
+    X(UPGRADE, "upgrade")         /* no WebSocket handshake of ours */
+
+enum refusal {
+#define X(name, label) REFUSAL_##name,
+    REFUSALS(X)
+#undef X
+        REFUSAL_COUNT
+};
+
 #define STATS_BUCKETS 16
 
 struct histogram {
@@ -115,6 +131,7 @@ struct stats {
 #undef X
     uint64_t rejections[REJECTION_CODE_COUNT];
     uint64_t auth_refusals[AUTH_REFUSAL_COUNT];
+    uint64_t connections_refused[REFUSAL_COUNT];
 };
 
 enum stats_bounds { STATS_SECONDS, STATS_EVENTS };

@@ -68,20 +68,34 @@ static void write_rejections(struct buffer *out, const struct stats *stats)
     }
 }
 
-static void write_auth_refusals(struct buffer *out, const struct stats *stats)
+static void write_reasons(struct buffer *out, const char *name, const char *help,
+                          const char *const labels[], const uint64_t counts[], int count)
 {
-    static const char *const labels[] = {
+    write_head(out, name, help, "counter");
+    for (int i = 0; i < count; i++)
+        buffer_printf(out, PREFIX "%s{reason=\"%s\"} %llu\n", name, labels[i],
+                      (unsigned long long)counts[i]);
+}
+
+static void write_refusals(struct buffer *out, const struct stats *stats)
+{
+    static const char *const auth_labels[] = {
 #define X(name, label) label,
         AUTH_REFUSALS(X)
 #undef X
     };
+    static const char *const labels[] = {
+#define X(name, label) label,
+        REFUSALS(X)
+#undef X
+    };
 
-    write_head(out, "auth_refusals_total", "Requests and connections refused, by reason",
-               "counter");
-    for (int reason = 0; reason < AUTH_REFUSAL_COUNT; reason++) {
-        buffer_printf(out, PREFIX "auth_refusals_total{reason=\"%s\"} %llu\n", labels[reason],
-                      (unsigned long long)stats->auth_refusals[reason]);
-    }
+    write_reasons(out, "auth_refusals_total",
+                  "Requests and connections refused for who sent them, by reason", auth_labels,
+                  stats->auth_refusals, AUTH_REFUSAL_COUNT);
+    write_reasons(out, "connections_refused_total",
+                  "Connections not served or sent away for other reasons, by reason", labels,
+                  stats->connections_refused, REFUSAL_COUNT);
 }
 
 void stats_write(struct buffer *out, const struct stats *stats)
@@ -97,5 +111,5 @@ void stats_write(struct buffer *out, const struct stats *stats)
     STATS_HISTOGRAMS(X)
 #undef X
     write_rejections(out, stats);
-    write_auth_refusals(out, stats);
+    write_refusals(out, stats);
 }

@@ -246,7 +246,7 @@ int connection_established(struct connection *connection)
 {
     liveness_heard(connection);
     if (connection->refused) {
-        connection->server->stats->connections_refused++;
+        connection->server->stats->connections_refused[REFUSAL_TOTAL]++;
         connection_set_phase(connection, PHASE_OPEN);
         connection_say_goodbye(connection, GOODBYE_CONNECTIONS);
     } else if (connection->nameless) {

@@ -188,7 +188,6 @@ int http_refuse(struct connection *connection, int status, const char *code, con
 
     write_problem(&body, code, text);
     answer.body = buffer_slice(&body);
-    connection->server->stats->connections_refused++;
     (void)write_answer(connection, &answer, true, true);
     buffer_done(&body);
     return -1;

@@ -296,7 +296,7 @@ void http_serve(struct http_request *request)
     if (request->problem) {
         http_answer_problem(request, request->problem);
     } else if (request->connection->refused) {
-        request->connection->server->stats->connections_refused++;
+        request->connection->server->stats->connections_refused[REFUSAL_TOTAL]++;
         http_answer_problem(request, PROBLEM_CONNECTIONS);
     } else if (request->route == ROUTE_NONE) {
         http_answer_problem(request, PROBLEM_NOT_FOUND);

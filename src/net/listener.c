@@ -42,7 +42,7 @@ static void drop_one(struct server *server, int fd)
     if (dropped >= 0)
         (void)close(dropped);
     server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    server->stats->connections_refused++;
+    server->stats->connections_refused[REFUSAL_DESCRIPTORS]++;
 }
 
 static void prepare_tcp(int fd)
@@ -76,7 +76,7 @@ static void on_connections(uv_poll_t *poll, int status, int events)
             prepare_tcp(fd);
         if (server->connection_count >= server->options.max_connections + REFUSED_CONNECTIONS) {
             (void)close(fd);
-            server->stats->connections_refused++;
+            server->stats->connections_refused[REFUSAL_TOTAL]++;
             continue;
         }
         (void)context_adopt(server, fd);

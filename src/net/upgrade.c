@@ -116,6 +116,14 @@ static bool is_websocket(struct lws *wsi)
            strcasecmp(upgrade, "websocket") == 0;
 }
 
+/* What is asked for is none of ours. */
+static int refuse(struct connection *connection, int status, const char *code, const char *text,
+                  const char *headers)
+{
+    connection->server->stats->connections_refused[REFUSAL_UPGRADE]++;
+    return http_refuse(connection, status, code, text, headers);
+}
+
 int upgrade_confirm(struct connection *connection)
 {
     struct lws *wsi = connection->wsi;
@@ -124,25 +132,24 @@ int upgrade_confirm(struct connection *connection)
     if (!lws_hdr_total_length(wsi, WSI_TOKEN_UPGRADE))
         return -1; /* lws has refused it already, and dropped the headers */
     if (!is_websocket(wsi))
-        return http_refuse(connection, 400, "bad_upgrade",
-                           "only an upgrade to websocket is offered", NULL);
+        return refuse(connection, 400, "bad_upgrade", "only an upgrade to websocket is offered",
+                      NULL);
     if (!lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI))
-        return http_refuse(connection, 405, "bad_method", "a WebSocket is opened by GET",
-                           "Allow: GET\r\n");
+        return refuse(connection, 405, "bad_method", "a WebSocket is opened by GET",
+                      "Allow: GET\r\n");
     path = find_path(wsi);
     if (!path)
-        return http_refuse(connection, 404, "not_found",
-                           "WebSockets are at /v1/ingest and /v1/live", NULL);
+        return refuse(connection, 404, "not_found", "WebSockets are at /v1/ingest and /v1/live",
+                      NULL);
     if (!version_ok(wsi))
-        return http_refuse(connection, 426, "bad_version",
-                           "this server speaks WebSocket version 13",
-                           "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+        return refuse(connection, 426, "bad_version", "this server speaks WebSocket version 13",
+                      "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
     if (!connection_header_ok(wsi) || !lws_hdr_total_length(wsi, WSI_TOKEN_KEY) ||
         !lws_hdr_total_length(wsi, WSI_TOKEN_HOST))
-        return http_refuse(connection, 400, "bad_upgrade",
-                           "Connection: Upgrade, Host and Sec-WebSocket-Key are required", NULL);
+        return refuse(connection, 400, "bad_upgrade",
+                      "Connection: Upgrade, Host and Sec-WebSocket-Key are required", NULL);
     if (!offer_ok(wsi, path->protocol))
-        return http_refuse(connection, 400, "bad_subprotocol", path->complaint, NULL);
+        return refuse(connection, 400, "bad_subprotocol", path->complaint, NULL);
     if (!origin_ok(connection, path->kind)) {
         auth_count(connection->server, AUTH_REFUSAL_ORIGIN);
         return http_refuse(connection, 403, "bad_origin", "not from a page of another site", NULL);

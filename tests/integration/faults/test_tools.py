@@ -189,7 +189,8 @@ def test_ten_thousand_connections_come_and_go(witness):
         if wave % 5 == 4:
             witness.wait_gone()
             after.append(resident_bytes(witness.daemon))
-    assert metric(witness.daemon, "connections_refused_total") == 0
+    for reason in ("total", "descriptors", "upgrade"):
+        assert metric(witness.daemon, f'connections_refused_total{{reason="{reason}"}}') == 0
     assert after[-1] - after[0] < LEFT_BYTES, after
     with Raw(witness.daemon) as peer:
         for start in range(0, len(orders), 500):
