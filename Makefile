@@ -35,7 +35,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libuv1-dev libwebsockets-dev \
 TEST_PACKAGES := clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck \
 	libcmocka-dev libjansson-dev python3 python3-pytest python3-pytest-xdist \
 	python3-websockets python3-redis python3-seccomp libfaketime systemd valgrind man-db \
-	dpkg-dev binutils
+	dpkg-dev binutils nodejs
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wformat=2 -Wcast-qual -Wvla -Wwrite-strings \
@@ -229,6 +229,9 @@ instructions-redis: $(BUILD)/bench_commit ## count instructions of our scripts w
 bench-compare: ## what changed between two reports of make bench (OLD=a.json NEW=b.json)
 	@/usr/bin/python3 tests/bench/bench_compare.py $(OLD) $(NEW)
 
+js: ## test the modules of the pages in Node
+	node --test $(sort $(wildcard tests/js/*.test.mjs))
+
 # Tests of the running daemon. They mostly wait, so several run at a time.
 PYTEST = LIVETALLY_BUILD=$(abspath $(BUILD)) $(if $(SANITIZE),$(SLOW)) \
 	/usr/bin/python3 -m pytest -q -p no:cacheprovider $(if $(SANITIZE),-m "not plain_build")
@@ -352,6 +355,6 @@ help: ## list these targets
 
 .DELETE_ON_ERROR:
 .PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench bench-compare instructions \
-	instructions-redis integration faults chaos soak \
+	instructions-redis js integration faults chaos soak \
 	layers unitfile lint lint-format lint-shell lint-cppcheck lint-tidy format sample run check \
 	deps deps-test man deb check-deb install uninstall clean help

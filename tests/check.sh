@@ -39,6 +39,7 @@ step cppcheck "$make" CC=gcc lint-cppcheck
 step tidy "$make" -k -j "$jobs" CC=gcc lint-tidy
 step unit "$make" -k -j "$jobs" CC=gcc unit
 step unit-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize unit
+step js "$make" js
 step instructions "$make" CC=gcc instructions
 step fuzz-corpus "$make" -k -j "$jobs" fuzz-corpus
 step integration "$make" CC=gcc integration
