@@ -34,8 +34,8 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libuv1-dev libwebsockets-dev \
 	uthash-dev redis-tools
 TEST_PACKAGES := clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck \
 	libcmocka-dev libjansson-dev python3 python3-pytest python3-pytest-xdist \
-	python3-websockets python3-redis python3-seccomp libfaketime systemd valgrind man-db \
-	dpkg-dev binutils nodejs
+	python3-websockets python3-redis python3-seccomp python3-cryptography libfaketime systemd \
+	valgrind man-db dpkg-dev binutils nodejs
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wformat=2 -Wcast-qual -Wvla -Wwrite-strings \
@@ -49,9 +49,9 @@ LDFLAGS_ALL = $(SANFLAGS) $(if $(SANITIZE),,-Wl$(comma)-z$(comma)relro$(comma)-z
 
 # pkg-config is asked when first needed and then remembered: it may not be installed yet.
 DAEMON_LIBS = $(eval DAEMON_LIBS := $(shell pkg-config --libs \
-	libwebsockets libuv hiredis libsystemd inih libjwt libcrypto))$(DAEMON_LIBS) -lm
+	libwebsockets libuv hiredis libsystemd inih libjwt libssl libcrypto))$(DAEMON_LIBS) -lm
 CLIENT_LIBS = $(eval CLIENT_LIBS := $(shell pkg-config --libs \
-	libwebsockets libuv hiredis libjwt libcrypto))$(CLIENT_LIBS) -lm
+	libwebsockets libuv hiredis libjwt libssl libcrypto))$(CLIENT_LIBS) -lm
 TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs cmocka jansson))$(TEST_LIBS) -lm
 
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
@@ -111,7 +111,7 @@ $(BUILD)/obj/%.o: src/%.c | tools
 
 # Says what to do on a machine where nothing is installed yet.
 tools:
-	@pkg-config --exists libuv libwebsockets hiredis libsystemd inih libjwt libcrypto 2> /dev/null || \
+	@pkg-config --exists libuv libwebsockets hiredis libsystemd inih libjwt libssl libcrypto 2> /dev/null || \
 		{ echo "Packages are missing: run \`make deps\` first." >&2; exit 1; }
 
 $(STORE_OBJS): | $(BUILD)/gen/lua_scripts.h

@@ -22,6 +22,7 @@
 #include "livetally/log.h"
 #include "livetally/post.h"
 #include "livetally/stats.h"
+#include "livetally/tls.h"
 
 #define LISTENERS_MAX 16
 
@@ -39,7 +40,8 @@ struct server_options {
     uint32_t post_wait_ms;    /* POST /v1/events: 503 when not durable by then: 10 s */
     uint32_t max_topics;      /* told to viewers in hello; 0: LIVE_TOPICS_MAX */
     const struct event_rules *rules;
-    const char *version; /* "livetally/0.1.0" */
+    const struct tls *tls; /* NULL: no listener may speak TLS */
+    const char *version;   /* "livetally/0.1.0" */
 };
 
 /* What a connection's grant is worth after the rules changed. */
@@ -80,18 +82,23 @@ int server_new(uv_loop_t *loop, const struct server_options *options, const stru
                struct error *error);
 
 /*
- * "HOST:PORT" ([…] for IPv6, port 0 picks one) or "unix:PATH". TCP with SO_REUSEPORT. A Unix path
- * left behind by a dead process is replaced; a live one is an error.
+ * "HOST:PORT" ([…] for IPv6, port 0 picks one) or "unix:PATH", then words (livetally/listen.h). TCP
+ * with SO_REUSEPORT. A Unix path left behind by a dead process is replaced; a live one is an error.
  */
 int server_listen(struct server *server, const char *address, struct error *error);
-int server_listen_fd(struct server *server, int fd, struct error *error); /* from systemd */
+/* From systemd; traits: enum listen_trait. */
+int server_listen_fd(struct server *server, int fd, uint32_t traits, struct error *error);
 /* True when an address is loopback or a Unix socket; error set when it can't be resolved. */
 int server_address_is_local(const char *address, bool *ret_local, struct error *error);
 uint32_t server_listener_count(const struct server *server);
-/* URL of a listener, e.g. "http://127.0.0.1:8090" or "unix:/run/x.sock". */
+/* URL of a listener: "http://127.0.0.1:8090", "https://…", "unix:/run/x.sock", "unix+tls:…". */
 const char *server_listener_url(const struct server *server, uint32_t index);
 /* Bound to loopback or a Unix socket; also right for descriptors from systemd. */
 bool server_listener_local(const struct server *server, uint32_t index);
+uint32_t server_listener_traits(const struct server *server, uint32_t index);
+/* For connections to come, in place of the one in options, when there was one. It stays the
+ * caller's, and must outlive the server or be replaced first. */
+void server_use_tls(struct server *server, const struct tls *tls);
 
 /* Tells all ingest connections once that the store went away or came back. */
 void server_store_available(struct server *server, bool available);

@@ -37,6 +37,9 @@
     X(http_requests, "http_requests_total", "HTTP requests answered")                              \
     X(reloads, "reloads_total", "Times the configuration was reloaded")                            \
     X(reload_failures, "reload_failures_total", "Reloads refused, which changed nothing")          \
+    X(tls_loads, "tls_certificate_loads_total", "Changed certificates taken over")                 \
+    X(tls_load_failures, "tls_certificate_load_failures_total",                                    \
+      "Changed certificates that could not be used")                                               \
     X(subscribes, "subscribes_total", "Subscribe messages")                                        \
     X(frames_encoded, "frames_encoded_total", "Snapshots and updates encoded")                     \
     X(frames_pushed, "frames_pushed_total", "Messages handed to viewers' sockets")                 \
@@ -54,6 +57,8 @@
     X(stale, "stale", "1 while totals may be behind Redis")                                        \
     X(lane, "lane", "Number of the claimed lane, -1 without one")                                  \
     X(lanes, "lanes", "Lanes that exist in the data set")                                          \
+    X(tls_certificate_ends_s, "tls_certificate_expiry_timestamp_seconds",                          \
+      "When the TLS certificate expires, as Unix time; 0 without one")                             \
     X(board_cells, "board_cells", "Cells in memory")                                               \
     X(board_groups, "board_groups", "Groups of cells in memory")                                   \
     X(dirty_cells, "dirty_cells", "Cells not yet in a checkpoint")                                 \

@@ -14,6 +14,7 @@
 
 #include "config_table.h"
 #include "livetally/calendar.h"
+#include "livetally/listen.h"
 
 /* Checks of TEXT and LIST rows: NULL when the value is fine, else what was expected. */
 
@@ -39,7 +40,7 @@ static const char *check_path(const char *value)
     return value[0] == '"' || value[0] == '\'' ? "expected a path without quotes" : NULL;
 }
 
-static const char *check_address(const char *value)
+static const char *check_where(const char *value)
 {
     static const char expected[] = "expected HOST:PORT, [IPV6]:PORT or unix:PATH";
     uint32_t port = 0;
@@ -53,6 +54,15 @@ static const char *check_address(const char *value)
     if (value[0] == '[')
         return colon[-1] == ']' && colon - value > 2 ? NULL : expected;
     return memchr(value, ':', (size_t)(colon - value)) ? expected : NULL;
+}
+
+static const char *check_address(const char *value)
+{
+    char where[CONFIG_TEXT_BYTES];
+    uint32_t traits = 0;
+    if (value[0] && listen_split(value, where, sizeof(where), &traits, NULL))
+        return "expected an address, and after it only words of these:" LISTEN_WORDS_TEXT;
+    return check_where(value[0] ? where : value);
 }
 
 /* As browsers write it: in small letters, with nothing behind host and port. */

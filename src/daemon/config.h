@@ -30,9 +30,20 @@
  */
 #define CONFIG_KEYS(NUMBER, TEXT, CHOICE, LIST)                                                    \
     LIST(listen, address, "127.0.0.1:8090", check_address,                                         \
-         "HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 picks a free one. May be repeated.")         \
+         "HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 picks a free one. The word tls after it: "   \
+         "with TLS. May be repeated.")                                                             \
     CHOICE(listen, share, "no", "no|yes",                                                          \
            "yes: several daemons may listen on one TCP port and the kernel spreads connections.")  \
+    TEXT(tls, certificate, "", check_path,                                                         \
+         "PEM file: our certificate, then those of its chain. For addresses with the word tls. "   \
+         "It and those below are loaded again when they change.")                                  \
+    TEXT(tls, key, "", check_path,                                                                 \
+         "PEM file of the certificate's key, not encrypted. Empty: in the certificate's file.")    \
+    TEXT(tls, client_ca, "", check_path,                                                           \
+         "PEM file: whoever connects by TLS needs a certificate that one of these has signed. "    \
+         "Empty: needs none.")                                                                     \
+    CHOICE(tls, min_version, "1.2", "1.2|1.3",                                                     \
+           "Clients that only speak an older TLS are refused.")                                    \
     TEXT(redis, url, "embedded", check_redis_url,                                                  \
          "embedded, redis://[:PASSWORD@]HOST:PORT[/DB] or unix:PATH. embedded: a private server.") \
     TEXT(redis, password_file, "", NULL, "File whose first line is the password of Redis.")        \
@@ -119,6 +130,7 @@ enum config_key {
 
 /* Words of the CHOICE rows, in their order. */
 enum { CONFIG_SHARE_NO, CONFIG_SHARE_YES };
+enum { CONFIG_TLS_12, CONFIG_TLS_13 };
 enum { CONFIG_LOG_AUTO, CONFIG_LOG_TEXT, CONFIG_LOG_JOURNAL };
 enum { CONFIG_AUTH_AUTO, CONFIG_AUTH_NONE };
 

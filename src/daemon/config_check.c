@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "livetally/listen.h"
+
 static int check_retention(const struct config *config, struct error *error)
 {
     /* An order may be retried until it is too old, counted from its own time, which may lie five
@@ -79,6 +81,27 @@ static int check_auth(const struct config *config, struct error *error)
     return 0;
 }
 
+static int check_tls(const struct config *config, struct error *error)
+{
+    if (config->tls_certificate.text[0])
+        return 0;
+    if (config->tls_key.text[0])
+        return config_fault(config, CONFIG_KEY_tls_key, error, "needs tls.certificate");
+    if (config->tls_client_ca.text[0])
+        return config_fault(config, CONFIG_KEY_tls_client_ca, error, "needs tls.certificate");
+    for (uint32_t i = 0; i < config->listen_address.count; i++) {
+        const char *address = config->listen_address.items[i].text;
+        char where[CONFIG_TEXT_BYTES];
+        uint32_t traits = 0;
+        if (listen_split(address, where, sizeof(where), &traits, error))
+            return ERROR_INVALID;
+        if (traits & LISTEN_TLS)
+            return config_fault(config, CONFIG_KEY_listen_address, error,
+                                "%s speaks TLS, which needs tls.certificate and tls.key", where);
+    }
+    return 0;
+}
+
 int config_check(const struct config *config, struct error *error)
 {
     int code = check_retention(config, error);
@@ -88,5 +111,7 @@ int config_check(const struct config *config, struct error *error)
         code = check_limits(config, error);
     if (code == 0)
         code = check_auth(config, error);
+    if (code == 0)
+        code = check_tls(config, error);
     return code;
 }

@@ -169,6 +169,7 @@ static void make_loop(struct daemon *daemon)
     daemon->begin.data = daemon;
     daemon->soon.data = daemon;
     service_start(&daemon->service, &daemon->loop, daemon_describe, daemon);
+    certificate_watch(daemon);
 }
 
 static int make_redis(struct daemon *daemon, struct error *error)
@@ -239,6 +240,7 @@ static void unmake(struct daemon *daemon)
     if (daemon->partition)
         partition_free(daemon->partition);
     service_close(&daemon->service);
+    certificate_unwatch(daemon);
     uv_close((uv_handle_t *)&daemon->deadline, NULL);
     uv_close((uv_handle_t *)&daemon->begin, NULL);
     uv_close((uv_handle_t *)&daemon->soon, NULL);
@@ -305,7 +307,7 @@ int daemon_run(const struct config *config, int argc, char **argv)
     daemon->started_ms = clock_monotonic_ms(&clock_system);
     daemon->stats.lane = -1;
     make_log(daemon);
-    daemon->handed_sockets = sd_listen_fds(1); /* now, so that children don't inherit them */
+    listeners_take_handed(daemon);
     (void)signal(SIGPIPE, SIG_IGN);
 
     if (settings_init(&daemon->settings, daemon->config, &error)) {
@@ -320,6 +322,7 @@ int daemon_run(const struct config *config, int argc, char **argv)
     log_print(&daemon->log, LOG_LEVEL_NOTICE, "livetallyd %s starts pid=%jd state=%s",
               LIVETALLY_VERSION, (intmax_t)getpid(), daemon->state.path);
     describe_gate(daemon);
+    certificate_report(daemon);
     run_loop(daemon);
     exit_code = daemon->exit_code;
     log_print(&daemon->log, LOG_LEVEL_NOTICE, "stopped");
@@ -327,6 +330,7 @@ int daemon_run(const struct config *config, int argc, char **argv)
 out_settings:
     settings_done(&daemon->settings);
 out:
+    listeners_forget_handed(daemon);
     free(daemon->config);
     free(daemon);
     return exit_code;

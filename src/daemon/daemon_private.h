@@ -32,6 +32,7 @@ struct daemon {
     int argc;              /* the command line, for reloading */
     char **argv;
     struct settings settings;
+    struct file_mark seen_marks[CERTIFICATE_FILES]; /* of its certificate, at the last look */
     struct log_sink sink;
     struct log log;
     struct state_dir state;
@@ -41,6 +42,7 @@ struct daemon {
     int exit_code;
     bool signalled;
     int handed_sockets; /* by systemd; negative: it is not there or broken */
+    char **handed_names;
     int64_t started_ms; /* monotonic */
     struct {
         uint64_t orders;
@@ -50,9 +52,10 @@ struct daemon {
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
     bool terminal; /* started in one: SIGHUP says that it was closed, else it asks to reload */
-    uv_timer_t deadline; /* of the shutdown */
-    uv_timer_t begin;    /* waits for the socket of the embedded Redis */
-    uv_timer_t soon;     /* stops from the loop what must not be stopped from a part's callback */
+    uv_timer_t deadline;          /* of the shutdown */
+    uv_timer_t begin;             /* waits for the socket of the embedded Redis */
+    uv_timer_t certificate_timer; /* looks at its files */
+    uv_timer_t soon; /* stops from the loop what must not be stopped from a part's callback */
 
     /* Each NULL until made, in this order. */
     struct embedded_redis *redis;
@@ -67,6 +70,9 @@ void daemon_stop(struct daemon *daemon, int exit_code);
 extern const struct server_ops server_ports; /* context: to be filled in with the daemon */
 void daemon_describe(void *context, struct buffer *out); /* the line of figures */
 
+/* The sockets that systemd hands over: early, so that children don't inherit them. */
+void listeners_take_handed(struct daemon *daemon);
+void listeners_forget_handed(struct daemon *daemon);
 /* Listens on all addresses, tells them on stdout and in the state folder. */
 int listeners_open(struct daemon *daemon, struct error *error);
 

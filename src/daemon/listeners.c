@@ -6,12 +6,14 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "daemon_private.h"
+#include "livetally/listen.h"
 #include "livetally/version.h"
 
 #define ADDRESS_IN_USE "%s is in use by another process (listen.share=yes would share it)"
@@ -21,13 +23,18 @@
  * both: right for daemons of one data set, else orders end up in the wrong one. So unless sharing
  * is asked for, see first whether the port can be had alone.
  */
-static int check_port_free(const struct config *config, const char *address, struct error *error)
+static int check_port_free(const struct config *config, const char *text, struct error *error)
 {
+    char address[CONFIG_TEXT_BYTES];
+    uint32_t traits = 0;
     char host[CONFIG_TEXT_BYTES];
-    const char *colon = strrchr(address, ':');
+    const char *colon;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
-    int code = 0;
+    int code = listen_split(text, address, sizeof(address), &traits, error);
+    if (code)
+        return code;
+    colon = strrchr(address, ':');
     if (config->listen_share == CONFIG_SHARE_YES || strncmp(address, "unix:", 5) == 0 || !colon)
         return 0;
     bool bracketed = address[0] == '[';
@@ -52,22 +59,48 @@ static int check_port_free(const struct config *config, const char *address, str
     return code;
 }
 
+static int adopt_socket(struct daemon *daemon, int fd, const char *name, struct error *error)
+{
+    uint32_t index = server_listener_count(daemon->server);
+    uint32_t traits = 0;
+    int code = listen_parse_name(name, &traits, error);
+    if (code)
+        return code;
+    if ((traits & LISTEN_TLS) && !daemon->settings.certificate.tls)
+        return error_set(error, ERROR_INVALID,
+                         "the socket handed over as %s speaks TLS, which needs tls.certificate and "
+                         "tls.key",
+                         name);
+    code = server_listen_fd(daemon->server, fd, traits, error);
+    if (code)
+        return code;
+    if (!gate_has_keys(&daemon->settings.gate) && daemon->config->auth_mode != CONFIG_AUTH_NONE &&
+        !server_listener_local(daemon->server, index))
+        return error_set(error, ERROR_INVALID,
+                         "the socket handed over for %s can be reached from the network, which "
+                         "needs auth.keys, or auth.mode=none",
+                         server_listener_url(daemon->server, index));
+    return 0;
+}
+
 static int adopt_sockets(struct daemon *daemon, struct error *error)
 {
-    for (int i = 0; i < daemon->handed_sockets; i++) {
-        uint32_t index = server_listener_count(daemon->server);
-        int code = server_listen_fd(daemon->server, SD_LISTEN_FDS_START + i, error);
-        if (code)
-            return code;
-        if (!gate_has_keys(&daemon->settings.gate) &&
-            daemon->config->auth_mode != CONFIG_AUTH_NONE &&
-            !server_listener_local(daemon->server, index))
-            return error_set(error, ERROR_INVALID,
-                             "the socket handed over for %s can be reached from the network, which "
-                             "needs auth.keys, or auth.mode=none",
-                             server_listener_url(daemon->server, index));
-    }
-    return 0;
+    int code = 0;
+    for (int i = 0; code == 0 && i < daemon->handed_sockets; i++)
+        code = adopt_socket(daemon, SD_LISTEN_FDS_START + i, daemon->handed_names[i], error);
+    return code;
+}
+
+void listeners_take_handed(struct daemon *daemon)
+{
+    daemon->handed_sockets = sd_listen_fds_with_names(1, &daemon->handed_names);
+}
+
+void listeners_forget_handed(struct daemon *daemon)
+{
+    for (int i = 0; i < daemon->handed_sockets; i++)
+        free(daemon->handed_names[i]);
+    free(daemon->handed_names);
 }
 
 static int announce(struct daemon *daemon, struct error *error)
@@ -96,10 +129,12 @@ static void warn_of_clear_text(const struct daemon *daemon)
     if (!gate_has_keys(&daemon->settings.gate))
         return;
     for (uint32_t i = 0; i < server_listener_count(daemon->server); i++)
-        if (!server_listener_local(daemon->server, i))
-            log_print(&daemon->log, LOG_LEVEL_WARNING,
-                      "%s takes tokens in clear text: put TLS in front of it",
-                      server_listener_url(daemon->server, i));
+        if (!server_listener_local(daemon->server, i) &&
+            !(server_listener_traits(daemon->server, i) & LISTEN_TLS))
+            log_print(
+                &daemon->log, LOG_LEVEL_WARNING,
+                "%s takes tokens in clear text: give it the word tls, or put TLS in front of it",
+                server_listener_url(daemon->server, i));
 }
 
 int listeners_open(struct daemon *daemon, struct error *error)

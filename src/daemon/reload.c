@@ -7,12 +7,15 @@
 #include <string.h>
 
 #include "config_table.h"
+#include "livetally/listen.h"
 #include "livetally/mem.h"
 #include "options.h"
 
 static const enum config_key reloadable[] = {
-    CONFIG_KEY_auth_mode,    CONFIG_KEY_auth_keys,      CONFIG_KEY_auth_public_topics,
-    CONFIG_KEY_auth_origins, CONFIG_KEY_auth_url_hours, CONFIG_KEY_log_level,
+    CONFIG_KEY_auth_mode,       CONFIG_KEY_auth_keys,      CONFIG_KEY_auth_public_topics,
+    CONFIG_KEY_auth_origins,    CONFIG_KEY_auth_url_hours, CONFIG_KEY_log_level,
+    CONFIG_KEY_tls_certificate, CONFIG_KEY_tls_key,        CONFIG_KEY_tls_client_ca,
+    CONFIG_KEY_tls_min_version,
 };
 
 static bool is_reloadable(enum config_key key)
@@ -71,14 +74,17 @@ static void take_config(struct config *config, const struct config *next, struct
 static int check_listeners(const struct daemon *daemon, const struct settings *next,
                            struct error *error)
 {
-    if (gate_has_keys(&next->gate) || next->config->auth_mode == CONFIG_AUTH_NONE)
-        return 0;
-    for (uint32_t i = 0; i < server_listener_count(daemon->server); i++)
-        if (!server_listener_local(daemon->server, i))
+    bool open = !gate_has_keys(&next->gate) && next->config->auth_mode != CONFIG_AUTH_NONE;
+    for (uint32_t i = 0; i < server_listener_count(daemon->server); i++) {
+        if (!next->certificate.tls && (server_listener_traits(daemon->server, i) & LISTEN_TLS))
+            return config_fault(next->config, CONFIG_KEY_tls_certificate, error, "%s needs one",
+                                server_listener_url(daemon->server, i));
+        if (open && !server_listener_local(daemon->server, i))
             return config_fault(next->config, CONFIG_KEY_auth_keys, error,
                                 "without keys anyone could post orders to %s, which can be reached "
                                 "from the network",
                                 server_listener_url(daemon->server, i));
+    }
     return 0;
 }
 
@@ -105,6 +111,7 @@ static void take(struct daemon *daemon, const struct config *config, struct sett
     struct buffer keys = BUFFER_INIT;
     take_config(daemon->config, config, &waiting);
     gate_replace(&daemon->settings.gate, &settings->gate);
+    certificate_replace(daemon, &settings->certificate);
     daemon->log.level = (enum log_level)daemon->config->log_level;
     uint32_t closed = server_review(daemon->server);
     if (gate_has_keys(&daemon->settings.gate))
@@ -116,6 +123,7 @@ static void take(struct daemon *daemon, const struct config *config, struct sett
     if (waiting.size)
         log_print(&daemon->log, LOG_LEVEL_WARNING, "changed, but only a restart applies it: %s",
                   buffer_cstr(&waiting));
+    certificate_report(daemon);
     daemon->stats.reloads++;
     buffer_done(&keys);
     buffer_done(&waiting);

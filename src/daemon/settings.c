@@ -146,6 +146,7 @@ static void set_server(struct settings *settings)
         .auth_ms = config->limits_auth_ms,
         .post_wait_ms = config->limits_post_wait_ms,
         .rules = &settings->rules,
+        .tls = settings->certificate.tls,
         .version = "livetally/" LIVETALLY_VERSION,
     };
     settings->hub = (struct hub_options){
@@ -185,6 +186,8 @@ int settings_init(struct settings *settings, const struct config *config, struct
     if (code == 0)
         code = gate_init(&settings->gate, config, error);
     if (code == 0)
+        code = certificate_load(config, &settings->certificate, error);
+    if (code == 0)
         code = check_addresses(settings, error);
     if (code == 0)
         code = read_counties(settings, error);
@@ -199,6 +202,7 @@ void settings_done(struct settings *settings)
 {
     county_list_free(settings->counties);
     gate_done(&settings->gate);
+    certificate_done(&settings->certificate);
     explicit_bzero(settings->partition.redis.target.password,
                    sizeof(settings->partition.redis.target.password));
     memset(settings, 0, sizeof(*settings));

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "certificate.h"
 #include "config.h"
 #include "gate.h"
 #include "livetally/county.h"
@@ -25,6 +26,7 @@ struct settings {
     struct gate gate;
     struct event_rules rules;
     struct county_list *counties; /* NULL: only the form of codes is checked */
+    struct certificate certificate;
     bool embedded_redis;
 };
 

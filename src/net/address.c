@@ -1,5 +1,6 @@
 /*
- * Addresses to listen on, as people write them: HOST:PORT, [IPV6]:PORT, *:PORT, unix:PATH.
+ * Addresses to listen on, as people write them: HOST:PORT, [IPV6]:PORT, *:PORT, unix:PATH, and
+ * words after it (livetally/listen.h).
  */
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "livetally/listen.h"
 #include "livetally/server.h"
 #include "net.h"
 
@@ -36,7 +38,7 @@ static int split_unix(const char *path, struct address_parts *ret_parts, struct 
     return 0;
 }
 
-int address_split(const char *address, struct address_parts *ret_parts, struct error *error)
+static int split_where(const char *address, struct address_parts *ret_parts, struct error *error)
 {
     const char *colon = strrchr(address, ':');
     const char *host = address;
@@ -63,6 +65,19 @@ int address_split(const char *address, struct address_parts *ret_parts, struct e
     memcpy(ret_parts->host, host, host_size);
     memcpy(ret_parts->port, colon + 1, strlen(colon + 1) + 1);
     return 0;
+}
+
+int address_split(const char *address, struct address_parts *ret_parts, struct error *error)
+{
+    char where[sizeof(ret_parts->host) + 16]; /* with brackets and port */
+    uint32_t traits;
+    int result = listen_split(address, where, sizeof(where), &traits, error);
+
+    if (!result)
+        result = split_where(where, ret_parts, error);
+    if (!result)
+        ret_parts->traits = traits;
+    return result;
 }
 
 int address_resolve(const struct address_parts *parts, struct addrinfo **ret_list,

@@ -125,6 +125,8 @@ void connection_pause(struct connection *connection, bool pause)
         return;
     connection->paused = pause;
     (void)lws_rx_flow_control(connection->wsi, !pause);
+    if (connection->tls && !pause)
+        tls_resume(connection);
 }
 
 bool connection_writable(const struct connection *connection)

@@ -6,6 +6,8 @@
  * protocols[0] serves HTTP and every WebSocket that offered no subprotocol; its name can't be
  * offered by anybody, because it isn't a token. Sessions are our own (opaque user data), since lws
  * frees its per-session memory whenever it binds another protocol.
+ *
+ * lws decides by vhost whether a socket speaks TLS, so there are two, alike but for that.
  */
 #include <sys/resource.h>
 #include <unistd.h>
@@ -95,7 +97,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 {
     struct connection *connection;
 
-    (void)user;
+    if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS)
+        tls_prepare_context(user, lws_vhost_user(in));
     if (!is_socket_reason(reason))
         return 0;
     connection = lws_get_opaque_user_data(wsi);
@@ -175,7 +178,12 @@ int context_start(struct server *server, struct error *error)
         .protocols = protocols,
         .retry_and_idle_policy = &no_validity_checks,
         .vhost_name = "livetally",
+        .user = server,
+        .alpn = "http/1.1",
     };
+
+    if (server->tls)
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 
     /* What lws would log is peers' mistakes, with no way to tell it where to log to. */
     lws_set_log_level(0, NULL);
@@ -183,22 +191,31 @@ int context_start(struct server *server, struct error *error)
         return error_set(error, ERROR_SYSTEM,
                          "libwebsockets did not start (is libwebsockets-evlib-uv installed?)");
     server->vhost = lws_create_vhost(server->context, &info);
-    if (!server->vhost)
+    if (server->vhost && server->tls) {
+        info.options |= LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+        info.vhost_name = "livetally tls";
+        server->tls_vhost = lws_create_vhost(server->context, &info);
+    }
+    if (!server->vhost || (server->tls && !server->tls_vhost))
         return error_set(error, ERROR_SYSTEM, "libwebsockets refused its virtual host");
     return 0;
 }
 
-struct connection *context_adopt(struct server *server, int fd)
+struct connection *context_adopt(struct listener *listener, int fd)
 {
+    struct server *server = listener->server;
     struct connection *connection = connection_new(server);
+    bool tls = (listener->traits & LISTEN_TLS) != 0;
     lws_adopt_desc_t adopt = {
-        .vh = server->vhost,
-        .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP,
+        .vh = tls ? server->tls_vhost : server->vhost,
+        .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | (tls ? LWS_ADOPT_ALLOW_SSL : 0),
         .fd.sockfd = fd,
         .opaque = connection,
     };
-    struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
+    struct lws *wsi;
 
+    connection->tls = tls;
+    wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
     if (wsi) {
         connection->wsi = wsi;
         return connection;

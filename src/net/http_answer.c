@@ -100,7 +100,7 @@ void http_shut_half(struct connection *connection)
     if (lws_partial_buffered(connection->wsi))
         connection_ask_writable(connection);
     else
-        (void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR);
+        tls_shut_half(connection);
 }
 
 static void linger(struct connection *connection, bool reading)

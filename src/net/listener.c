@@ -79,36 +79,39 @@ static void on_connections(uv_poll_t *poll, int status, int events)
             server->stats->connections_refused[REFUSAL_TOTAL]++;
             continue;
         }
-        (void)context_adopt(server, fd);
+        (void)context_adopt(listener, fd);
     }
 }
 
 static void write_url(struct listener *listener, const union any_address *address, socklen_t size)
 {
     char text[INET6_ADDRSTRLEN] = "";
+    bool tls = (listener->traits & LISTEN_TLS) != 0;
+    const char *scheme = tls ? "https" : "http";
 
     switch (address->any.sa_family) {
     case AF_INET:
         (void)inet_ntop(AF_INET, &address->in.sin_addr, text, sizeof(text));
-        (void)snprintf(listener->url, sizeof(listener->url), "http://%s:%u", text,
+        (void)snprintf(listener->url, sizeof(listener->url), "%s://%s:%u", scheme, text,
                        (unsigned int)ntohs(address->in.sin_port));
         break;
     case AF_INET6:
         (void)inet_ntop(AF_INET6, &address->in6.sin6_addr, text, sizeof(text));
-        (void)snprintf(listener->url, sizeof(listener->url), "http://[%s]:%u", text,
+        (void)snprintf(listener->url, sizeof(listener->url), "%s://[%s]:%u", scheme, text,
                        (unsigned int)ntohs(address->in6.sin6_port));
         break;
     default:
         if (size > offsetof(struct sockaddr_un, sun_path) && address->un.sun_path[0])
-            (void)snprintf(listener->url, sizeof(listener->url), "unix:%.*s",
+            (void)snprintf(listener->url, sizeof(listener->url), "unix%s:%.*s", tls ? "+tls" : "",
                            (int)sizeof(address->un.sun_path), address->un.sun_path);
         else
-            (void)snprintf(listener->url, sizeof(listener->url), "unix:");
+            (void)snprintf(listener->url, sizeof(listener->url), "unix%s:", tls ? "+tls" : "");
     }
 }
 
 /* Takes fd, also on failure. */
-static int add_listener(struct server *server, int fd, const char *path, struct error *error)
+static int add_listener(struct server *server, int fd, uint32_t traits, const char *path,
+                        struct error *error)
 {
     struct listener *listener;
     union any_address address;
@@ -119,6 +122,10 @@ static int add_listener(struct server *server, int fd, const char *path, struct 
         (void)close(fd);
         return error_set(error, ERROR_LIMIT, "more than %d addresses to listen on", LISTENERS_MAX);
     }
+    if ((traits & LISTEN_TLS) && !server->tls_vhost) {
+        (void)close(fd);
+        return error_set(error, ERROR_INVALID, "there is no certificate to speak TLS with");
+    }
     memset(&address, 0, sizeof(address));
     if (getsockname(fd, &address.any, &size) || listen(fd, BACKLOG) ||
         fcntl(fd, F_SETFL, O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC)) {
@@ -128,6 +135,7 @@ static int add_listener(struct server *server, int fd, const char *path, struct 
     listener = mem_zalloc(sizeof(*listener));
     listener->server = server;
     listener->fd = fd;
+    listener->traits = traits;
     listener->tcp = address.any.sa_family != AF_UNIX;
     listener->local = address_is_loopback(&address.any);
     write_url(listener, &address, size);
@@ -167,8 +175,10 @@ static int clear_path(const struct sockaddr_un *address, struct error *error)
     return 0;
 }
 
-static int listen_unix(struct server *server, const char *path, struct error *error)
+static int listen_unix(struct server *server, const struct address_parts *parts,
+                       struct error *error)
 {
+    const char *path = parts->path;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd, result;
 
@@ -184,7 +194,7 @@ static int listen_unix(struct server *server, const char *path, struct error *er
             (void)close(fd);
         return result;
     }
-    return add_listener(server, fd, path, error);
+    return add_listener(server, fd, parts->traits, path, error);
 }
 
 static int bind_tcp(const struct sockaddr *address, socklen_t size)
@@ -250,7 +260,7 @@ static int listen_tcp(struct server *server, const char *text, const struct addr
             result =
                 error_set(error, ERROR_SYSTEM, "can't listen on %s: %s", text, strerror(errno));
         else
-            result = add_listener(server, fd, NULL, error);
+            result = add_listener(server, fd, parts->traits, NULL, error);
         if (!result)
             first = fd;
     }
@@ -265,18 +275,18 @@ int server_listen(struct server *server, const char *address, struct error *erro
 
     if (result)
         return result;
-    return parts.unix_socket ? listen_unix(server, parts.path, error)
+    return parts.unix_socket ? listen_unix(server, &parts, error)
                              : listen_tcp(server, address, &parts, error);
 }
 
-int server_listen_fd(struct server *server, int fd, struct error *error)
+int server_listen_fd(struct server *server, int fd, uint32_t traits, struct error *error)
 {
     int type = 0;
     socklen_t size = sizeof(type);
 
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) || type != SOCK_STREAM)
         return error_set(error, ERROR_INVALID, "descriptor %d is not a stream socket", fd);
-    return add_listener(server, fd, NULL, error);
+    return add_listener(server, fd, traits, NULL, error);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -315,4 +325,9 @@ const char *server_listener_url(const struct server *server, uint32_t index)
 bool server_listener_local(const struct server *server, uint32_t index)
 {
     return server->listeners[index]->local;
+}
+
+uint32_t server_listener_traits(const struct server *server, uint32_t index)
+{
+    return server->listeners[index]->traits;
 }

@@ -85,7 +85,7 @@ void live_open(struct connection *connection)
     int unsent = UNSENT_BYTES;
 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
-    connection->u.live.fd = lws_is_ssl(connection->wsi) ? -1 : fd;
+    connection->u.live.fd = connection->tls ? -1 : fd;
     server->stats->connections_live++;
     server->stats->live_connections++;
     connection_hello(connection, LIVE_PROTOCOL);

@@ -8,6 +8,7 @@
  *   http*.c      requests and answers             parcel.c     posts under way, recycled
  *   server.c     the public face, shutdown        assets.c     the page, from memory
  *   auth.c       who it is, and what he may do
+ *   tls.c        certificates, and TLS as lws doesn't do it by itself
  *
  * Ownership: a connection is made at accept and freed by LWS_CALLBACK_WSI_DESTROY; between lws's
  * CLOSED and that its phase is PHASE_DEAD and nothing may touch its wsi. Nothing here ever closes a
@@ -19,6 +20,7 @@
 
 #include <libwebsockets.h>
 #include <netdb.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +29,9 @@
 #include <uv.h>
 
 #include "livetally/buffer.h"
+#include "livetally/listen.h"
 #include "livetally/server.h"
+#include "livetally/tls.h"
 
 #define INGEST_PROTOCOL "livetally.ingest.v1"
 #define LIVE_PROTOCOL   "livetally.live.v1"
@@ -111,10 +115,11 @@ struct connection {
     bool binary : 1;       /* the message under way */
     bool nameless : 1;     /* came without a token that it needs */
     bool may_auth : 1;     /* may bring a token as its first message, which it doesn't need */
-    int64_t heard_ms;      /* loop time of the last sign of life */
-    int64_t since_ms;      /* loop time: start of the phase, or of the ping */
-    struct grant *grant;   /* a WebSocket's; a reference of its own; NULL: no limits */
-    struct buffer *words;  /* an auth message as it comes, then why it was refused; or NULL */
+    bool tls : 1;
+    int64_t heard_ms;     /* loop time of the last sign of life */
+    int64_t since_ms;     /* loop time: start of the phase, or of the ping */
+    struct grant *grant;  /* a WebSocket's; a reference of its own; NULL: no limits */
+    struct buffer *words; /* an auth message as it comes, then why it was refused; or NULL */
     union {
         struct ingest *ingest;
         struct http_request *request;
@@ -133,6 +138,7 @@ struct listener {
     int fd; /* -1: closed */
     bool tcp;
     bool local;
+    uint32_t traits; /* enum listen_trait */
     char url[160];
     char path[112]; /* of a Unix socket that we made, else "" */
     dev_t device;   /* of that socket's file, so that only ours is removed */
@@ -151,6 +157,8 @@ struct server {
 
     struct lws_context *context;
     struct lws_vhost *vhost;
+    struct lws_vhost *tls_vhost; /* NULL: none can speak TLS */
+    const struct tls *tls;       /* of connections to come; NULL as above */
 
     struct listener *listeners[LISTENERS_MAX];
     uint32_t listener_count;
@@ -197,6 +205,7 @@ struct address_parts {
     char path[108];
     char host[256]; /* "": any */
     char port[6];
+    uint32_t traits; /* enum listen_trait */
 };
 int address_split(const char *address, struct address_parts *ret_parts, struct error *error);
 int address_resolve(const struct address_parts *parts, struct addrinfo **ret_list,
@@ -208,7 +217,15 @@ void listener_close_all(struct server *server);
 
 /* context.c */
 int context_start(struct server *server, struct error *error);
-struct connection *context_adopt(struct server *server, int fd); /* takes fd; NULL: closed */
+/* Takes a socket that this listener accepted; NULL: it was closed. */
+struct connection *context_adopt(struct listener *listener, int fd);
+
+/* tls.c */
+void tls_prepare_context(SSL_CTX *context, struct server *server); /* of the vhost */
+/* Nothing more will be sent: says so to the peer, within TLS where that is spoken. */
+void tls_shut_half(struct connection *connection);
+/* Has lws look for what TLS has read already, which no event tells of. */
+void tls_resume(struct connection *connection);
 
 /* connection.c */
 struct connection *connection_new(struct server *server);

@@ -87,6 +87,7 @@ int server_new(uv_loop_t *loop, const struct server_options *options, const stru
     server->clock = *clock;
     server->log = log;
     server->stats = stats;
+    server->tls = options->tls;
     server->store_available = true;
     if (getrandom(&server->random, sizeof(server->random), 0) < 0)
         server->random = uv_hrtime();
@@ -100,6 +101,12 @@ int server_new(uv_loop_t *loop, const struct server_options *options, const stru
 out:
     free(server);
     return result;
+}
+
+void server_use_tls(struct server *server, const struct tls *tls)
+{
+    if (server->tls)
+        server->tls = tls;
 }
 
 void server_store_available(struct server *server, bool available)

@@ -38,15 +38,19 @@ background = _Background()
 
 
 def connect(address, path, subprotocol=None, **options):
-    """address: (host, port), or the path of a Unix socket. Returns an awaitable."""
+    """address: (host, port), or the path of a Unix socket; ssl=CONTEXT: by TLS. Returns an
+    awaitable."""
+    scheme = "wss" if options.get("ssl") else "ws"
     options.setdefault("max_size", None)
     options.setdefault("max_queue", None)
     options.setdefault("ping_interval", None)
     if subprotocol:
         options["subprotocols"] = [subprotocol]
     if isinstance(address, tuple):
-        return websockets.connect("ws://%s:%d%s" % (*address, path), **options)
-    return websockets.unix_connect(str(address), f"ws://localhost{path}", **options)
+        return websockets.connect("%s://%s:%d%s" % (scheme, *address, path), **options)
+    if scheme == "wss":
+        options.setdefault("server_hostname", "localhost")
+    return websockets.unix_connect(str(address), f"{scheme}://localhost{path}", **options)
 
 
 def encode(message):
@@ -272,9 +276,13 @@ def series_buckets(payload):
     return {payload["start"] + i * 60000: row for i, row in enumerate(rows) if any(row)}
 
 
-def http_request(daemon, method, path, body=None, headers=None, timeout=20):
-    """One request; .status, .headers, .text, and .json() of the answer."""
-    connection = http.client.HTTPConnection(*daemon.address, timeout=timeout * PATIENCE)
+def http_request(daemon, method, path, body=None, headers=None, timeout=20, address=None, ssl=None):
+    """One request; .status, .headers, .text, and .json() of the answer. ssl=CONTEXT: by TLS."""
+    where, timeout = address or daemon.address, timeout * PATIENCE
+    if ssl:
+        connection = http.client.HTTPSConnection(*where, timeout=timeout, context=ssl)
+    else:
+        connection = http.client.HTTPConnection(*where, timeout=timeout)
     try:
         if isinstance(body, str):
             body = body.encode()
