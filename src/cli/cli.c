@@ -84,3 +84,44 @@ bool cli_take_token(const struct command *command, const char *option, struct cl
     memcpy(ret_token->text, value, size + 1);
     return true;
 }
+
+bool cli_take_tls_option(int option, const char *value, struct tls_client *tls)
+{
+    switch (option) {
+    case CLI_OPTION_CA:
+        tls->ca = value;
+        return true;
+    case CLI_OPTION_CERT:
+        tls->certificate = value;
+        return true;
+    case CLI_OPTION_KEY:
+        tls->key = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool cli_check_tls(const struct command *command, const struct tls_client *tls,
+                   const struct url *url)
+{
+    struct error error;
+    SSL_CTX *context;
+    if (!url->tls) {
+        if (tls->ca || tls->certificate || tls->key) {
+            cli_usage_error(command, "--ca, --cert and --key need a URL with TLS, like wss://HOST");
+            return false;
+        }
+        return true;
+    }
+    if (tls->key && !tls->certificate) {
+        cli_usage_error(command, "--key needs --cert");
+        return false;
+    }
+    if (tls_client_new(tls, url, &context, &error) < 0) {
+        cli_usage_error(command, "%s", error.text);
+        return false;
+    }
+    SSL_CTX_free(context);
+    return true;
+}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "livetally/token.h"
+#include "tls_client.h"
 #include "url.h"
 
 #define DEFAULT_URL "ws://127.0.0.1:8090"
@@ -56,5 +57,23 @@ struct cli_token {
     char text[TOKEN_BYTES_MAX + 1];
 };
 bool cli_take_token(const struct command *command, const char *option, struct cli_token *ret_token);
+
+/* Options that say how to speak TLS: rows for getopt_long(), and their text in --help. */
+enum { CLI_OPTION_CA = 1000, CLI_OPTION_CERT, CLI_OPTION_KEY };
+#define CLI_TLS_OPTIONS                                                                            \
+    {"ca", required_argument, NULL, CLI_OPTION_CA},                                                \
+        {"cert", required_argument, NULL, CLI_OPTION_CERT},                                        \
+    {                                                                                              \
+        "key", required_argument, NULL, CLI_OPTION_KEY                                             \
+    }
+#define CLI_TLS_HELP                                                                               \
+    "  --ca FILE      with wss://: trust the certificates in this PEM file, not the system's\n"    \
+    "  --cert FILE    show the server this certificate (PEM)\n"                                    \
+    "  --key FILE     its key, when that isn't in the same file\n"
+/* False: it is none of them. */
+bool cli_take_tls_option(int option, const char *value, struct tls_client *tls);
+/* False, after saying why, when they can't be used, or not with this URL. */
+bool cli_check_tls(const struct command *command, const struct tls_client *tls,
+                   const struct url *url);
 
 #endif

@@ -27,7 +27,8 @@ struct live {
 bool live_take_arguments(const struct command *command, int argc, char **argv,
                          struct live_options *options)
 {
-    if (!cli_take_url(command, argc, argv, &optind, &options->url))
+    if (!cli_take_url(command, argc, argv, &optind, &options->url) ||
+        !cli_check_tls(command, &options->tls, &options->url))
         return false;
     if (argc - optind > MODEL_TOPICS_MAX) {
         (void)cli_usage_error(command, "takes at most %d topics", MODEL_TOPICS_MAX);
@@ -134,6 +135,7 @@ struct live *live_new(uv_loop_t *loop, const struct live_options *options,
         .path = "/v1/live",
         .subprotocol = "livetally.live.v1",
         .token = options->token,
+        .tls = options->tls,
     };
     struct ws_ops ws_ops = {on_opened, on_message, on_writable, on_closed, live};
     live->options = *options;

@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "livetally/slice.h"
 #include "model.h"
+#include "tls_client.h"
 #include "url.h"
 
 struct live;
@@ -28,7 +29,8 @@ struct live_ops {
 struct live_options {
     struct url url;
     const char *token; /* or NULL */
-    char **topics;     /* borrowed */
+    struct tls_client tls;
+    char **topics; /* borrowed */
     uint32_t topic_count;
     uint32_t interval_ms; /* 0: the server's default */
 };

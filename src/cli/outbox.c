@@ -289,6 +289,7 @@ struct outbox *outbox_new(uv_loop_t *loop, const struct outbox_options *options,
         .path = "/v1/ingest",
         .subprotocol = "livetally.ingest.v1",
         .token = options->token,
+        .tls = options->tls,
     };
     struct ws_ops ws_ops = {on_opened, on_message, on_writable, on_closed, outbox};
     outbox->ws = ws_new(loop, &ws_options, &ws_ops);

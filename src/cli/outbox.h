@@ -12,6 +12,7 @@
 
 #include "latency.h"
 #include "livetally/slice.h"
+#include "tls_client.h"
 #include "url.h"
 
 struct outbox;
@@ -46,7 +47,8 @@ struct outbox_ops {
 
 struct outbox_options {
     struct url url;
-    const char *token;  /* or NULL */
+    const char *token; /* or NULL */
+    struct tls_client tls;
     uint32_t batch;     /* events in a message, at most */
     uint32_t give_up_s; /* without any progress; 0: never */
 };

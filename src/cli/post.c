@@ -202,9 +202,13 @@ static int deliver(struct post *post, const struct outbox_options *options)
 }
 
 static const struct option options_table[] = {
-    {"batch", required_argument, NULL, 'b'}, {"give-up", required_argument, NULL, 'g'},
-    {"token", required_argument, NULL, 't'}, {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+    {"batch", required_argument, NULL, 'b'},
+    {"give-up", required_argument, NULL, 'g'},
+    CLI_TLS_OPTIONS,
+    {"token", required_argument, NULL, 't'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static int run(const struct command *command, int argc, char **argv)
@@ -215,6 +219,7 @@ static int run(const struct command *command, int argc, char **argv)
     int64_t give_up_s = GIVE_UP_S;
     const char *option_token = NULL;
     struct cli_token token;
+    struct tls_client tls = {NULL};
     int option;
     while ((option = getopt_long(argc, argv, "qh", options_table, NULL)) != -1) {
         if (option == 'b') {
@@ -229,6 +234,8 @@ static int run(const struct command *command, int argc, char **argv)
             option_token = optarg;
         } else if (option == 'q') {
             post.quiet = true;
+        } else if (cli_take_tls_option(option, optarg, &tls)) {
+            continue;
         } else if (option == 'h') {
             fputs(command->help, stdout);
             return EXIT_DONE;
@@ -240,11 +247,13 @@ static int run(const struct command *command, int argc, char **argv)
         return EXIT_USAGE;
     }
     struct outbox_options options = {
+        .tls = tls,
         .token = token.text[0] ? token.text : NULL,
         .batch = (uint32_t)batch,
         .give_up_s = (uint32_t)give_up_s,
     };
-    if (!cli_take_url(command, argc, argv, &optind, &options.url)) {
+    if (!cli_take_url(command, argc, argv, &optind, &options.url) ||
+        !cli_check_tls(command, &tls, &options.url)) {
         return EXIT_USAGE;
     }
     if (argc - optind > FILES_MAX) {
@@ -275,8 +284,7 @@ const struct command command_post = {
     "                 `tail -f`, are sent at once\n"
     "  --give-up S    exit 3 after so long without progress (default 60; 0 = never)\n"
     "  --token TOKEN  authenticate; @FILE reads it from a file (default: LIVETALLY_TOKEN)\n"
-    "  -q, --quiet    say nothing when all is well\n"
-    "\n"
+    "  -q, --quiet    say nothing when all is well\n" CLI_TLS_HELP "\n"
     "Examples:\n"
     /* clang-format off */
     "  echo '{\"type\":\"order\",\"order_id\":\"t-1\",\"host_id\":\"anna\",\"product_id\":\"tea\",'\\\n"

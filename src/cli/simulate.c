@@ -247,6 +247,7 @@ static const struct option options_table[] = {
     {"start-time", required_argument, NULL, OPTION_START_TIME},
     {"give-up", required_argument, NULL, OPTION_GIVE_UP},
     {"print", no_argument, NULL, OPTION_PRINT},
+    CLI_TLS_OPTIONS,
     {"token", required_argument, NULL, OPTION_TOKEN},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -277,6 +278,7 @@ static int run(const struct command *command, int argc, char **argv)
     bool print = false;
     const char *option_token = NULL;
     struct cli_token token;
+    struct tls_client tls = {NULL};
     int option;
     for (int i = 0; i < NUMBERS_END - OPTION_RATE; i++) {
         numbers[i] = numbers_table[i].initial;
@@ -292,6 +294,8 @@ static int run(const struct command *command, int argc, char **argv)
             print = true;
         } else if (option == OPTION_TOKEN) {
             option_token = optarg;
+        } else if (cli_take_tls_option(option, optarg, &tls)) {
+            continue;
         } else if (option == 'h') {
             fputs(command->help, stdout);
             return EXIT_DONE;
@@ -304,11 +308,13 @@ static int run(const struct command *command, int argc, char **argv)
     }
 #define NUMBER(name) numbers[OPTION_##name - OPTION_RATE]
     struct outbox_options outbox = {
+        .tls = tls,
         .token = token.text[0] ? token.text : NULL,
         .batch = (uint32_t)NUMBER(BATCH),
         .give_up_s = (uint32_t)NUMBER(GIVE_UP),
     };
-    if (!cli_take_url(command, argc, argv, &optind, &outbox.url)) {
+    if (!cli_take_url(command, argc, argv, &optind, &outbox.url) ||
+        !cli_check_tls(command, &tls, &outbox.url)) {
         return EXIT_USAGE;
     }
     if (optind < argc) {
@@ -359,7 +365,7 @@ const struct command command_simulate = {
     "  --duplicates PCT  of the orders (default 2)\n"
     "  --batch N         events in a message, at most (default 64)\n"
     "  --start-time MS   state times, from this one on (ms since 1970, UTC); without it events\n"
-    "                    carry no time and count as they arrive\n"
+    "                    carry no time and count as they arrive\n" CLI_TLS_HELP
     "  --give-up S       exit 3 after so long without progress (default 60; 0 = never)\n"
     "  --print           write the events to stdout, one a line, instead of posting them\n"
     "  --token TOKEN     authenticate; @FILE reads it from a file (default: LIVETALLY_TOKEN)\n"

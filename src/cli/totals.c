@@ -111,10 +111,8 @@ static int show(struct totals *totals, const struct live_options *options)
 }
 
 static const struct option options_table[] = {
-    {"json", no_argument, NULL, 'j'},
-    {"token", required_argument, NULL, 't'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+    {"json", no_argument, NULL, 'j'}, CLI_TLS_OPTIONS,    {"token", required_argument, NULL, 't'},
+    {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
 };
 
 static int run(const struct command *command, int argc, char **argv)
@@ -123,12 +121,15 @@ static int run(const struct command *command, int argc, char **argv)
     char *total[] = {(char[]){"total"}};
     const char *option_token = NULL;
     struct cli_token token;
+    struct tls_client tls = {NULL};
     int option;
     while ((option = getopt_long(argc, argv, "jh", options_table, NULL)) != -1) {
         if (option == 'j') {
             totals.json = true;
         } else if (option == 't') {
             option_token = optarg;
+        } else if (cli_take_tls_option(option, optarg, &tls)) {
+            continue;
         } else if (option == 'h') {
             fputs(command->help, stdout);
             return EXIT_DONE;
@@ -140,7 +141,7 @@ static int run(const struct command *command, int argc, char **argv)
         return EXIT_USAGE;
     }
     struct live_options options = {
-        .token = token.text[0] ? token.text : NULL, .topics = total, .topic_count = 1};
+        .tls = tls, .token = token.text[0] ? token.text : NULL, .topics = total, .topic_count = 1};
     if (!live_take_arguments(command, argc, argv, &options)) {
         return EXIT_USAGE;
     }
@@ -155,7 +156,7 @@ const struct command command_totals = {
     "\n"
     "Prints topics as they are now (default: total). `livetally watch --help` lists the topics.\n"
     "\n"
-    "  --json         the server's snapshot, as it came\n"
+    "  --json         the server's snapshot, as it came\n" CLI_TLS_HELP
     "  --token TOKEN  authenticate; @FILE reads it from a file (default: LIVETALLY_TOKEN)\n"
     "\n"
     "Examples:\n"

@@ -1,6 +1,7 @@
 /*
- * URLs of the server. The port after ws:// and http:// defaults to 80 as everywhere; without a
- * scheme it must be given, which is also what tells an address from a file name.
+ * URLs of the server. The port after ws:// and http:// defaults to 80 as everywhere, after wss://
+ * and https:// to 443; without a scheme it must be given, which is also what tells an address from
+ * a file name.
  */
 #include "url.h"
 
@@ -9,7 +10,9 @@
 
 #include "livetally/slice.h"
 
-#define DEFAULT_PORT 80
+#define DEFAULT_PORT     80
+#define DEFAULT_TLS_PORT 443
+#define TLS_SOCKET       "unix+tls:"
 
 static bool strip_prefix(const char **text, const char *prefix)
 {
@@ -114,7 +117,7 @@ static int parse_socket(const char *path, struct url *url, struct error *error)
 
 int url_parse(const char *text, struct url *ret_url, struct error *error)
 {
-    struct url url = {.port = DEFAULT_PORT};
+    struct url url = {.port = 0};
     const char *at = text;
     int status;
     for (const char *byte = text; *byte; byte++) {
@@ -122,13 +125,13 @@ int url_parse(const char *text, struct url *ret_url, struct error *error)
             return error_set(error, ERROR_INVALID, "the URL has a blank or control character");
         }
     }
-    if (strip_prefix(&at, "unix:")) {
+    url.tls = strip_prefix(&at, TLS_SOCKET);
+    if (url.tls || strip_prefix(&at, "unix:")) {
         status = parse_socket(at, &url, error);
-    } else if (strncmp(at, "wss://", 6) == 0 || strncmp(at, "https://", 8) == 0) {
-        return error_set(error, ERROR_INVALID, "TLS (%.*s) is not supported", (int)strcspn(at, ":"),
-                         at);
     } else {
-        bool scheme = strip_prefix(&at, "ws://") || strip_prefix(&at, "http://");
+        url.tls = strip_prefix(&at, "wss://") || strip_prefix(&at, "https://");
+        bool scheme = url.tls || strip_prefix(&at, "ws://") || strip_prefix(&at, "http://");
+        url.port = url.tls ? DEFAULT_TLS_PORT : DEFAULT_PORT;
         size_t size = strcspn(at, "/?#");
         if (!scheme && !memchr(at, ':', size)) {
             return error_set(error, ERROR_INVALID,
@@ -148,7 +151,8 @@ bool url_looks_like(const char *text)
 {
     const char *colon = strrchr(text, ':');
     int port;
-    if (strstr(text, "://") || strncmp(text, "unix:", 5) == 0) {
+    if (strstr(text, "://") || strncmp(text, "unix:", 5) == 0 ||
+        strncmp(text, TLS_SOCKET, strlen(TLS_SOCKET)) == 0) {
         return true;
     }
     return colon && colon != text && !strpbrk(text, "/ ") && parse_port(slice_of(colon + 1), &port);
@@ -157,10 +161,10 @@ bool url_looks_like(const char *text)
 void url_describe(const struct url *url, char *out, size_t size)
 {
     if (url->socket[0] != '\0') {
-        snprintf(out, size, "unix:%s", url->socket);
+        snprintf(out, size, "unix%s:%s", url->tls ? "+tls" : "", url->socket);
         return;
     }
     bool ipv6 = strchr(url->host, ':') != NULL;
-    snprintf(out, size, "ws://%s%s%s:%d%s", ipv6 ? "[" : "", url->host, ipv6 ? "]" : "", url->port,
-             url->base);
+    snprintf(out, size, "%s://%s%s%s:%d%s", url->tls ? "wss" : "ws", ipv6 ? "[" : "", url->host,
+             ipv6 ? "]" : "", url->port, url->base);
 }

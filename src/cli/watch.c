@@ -234,9 +234,13 @@ static int follow(struct watch *watch, const struct live_options *options)
 }
 
 static const struct option options_table[] = {
-    {"json", no_argument, NULL, 'j'},        {"interval", required_argument, NULL, 'i'},
-    {"count", required_argument, NULL, 'n'}, {"token", required_argument, NULL, 't'},
-    {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+    {"json", no_argument, NULL, 'j'},
+    {"interval", required_argument, NULL, 'i'},
+    CLI_TLS_OPTIONS,
+    {"count", required_argument, NULL, 'n'},
+    {"token", required_argument, NULL, 't'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static int run(const struct command *command, int argc, char **argv)
@@ -247,6 +251,7 @@ static int run(const struct command *command, int argc, char **argv)
     int64_t interval_ms = 0;
     const char *option_token = NULL;
     struct cli_token token;
+    struct tls_client tls = {NULL};
     int option;
     while ((option = getopt_long(argc, argv, "jn:h", options_table, NULL)) != -1) {
         if (option == 'j') {
@@ -261,6 +266,8 @@ static int run(const struct command *command, int argc, char **argv)
             }
         } else if (option == 't') {
             option_token = optarg;
+        } else if (cli_take_tls_option(option, optarg, &tls)) {
+            continue;
         } else if (option == 'h') {
             fputs(command->help, stdout);
             return EXIT_DONE;
@@ -272,6 +279,7 @@ static int run(const struct command *command, int argc, char **argv)
         return EXIT_USAGE;
     }
     struct live_options options = {
+        .tls = tls,
         .token = token.text[0] ? token.text : NULL,
         .topics = default_topics,
         .topic_count = sizeof(default_topics) / sizeof(default_topics[0]),
@@ -295,7 +303,7 @@ const struct command command_watch = {
     "\n"
     "  --json          JSON lines on a terminal, too\n"
     "  --interval MS   how often to be told at most: 100, 250 (default), 500, 1000, 2000, 5000\n"
-    "  -n, --count N   end after N messages with totals\n"
+    "  -n, --count N   end after N messages with totals\n" CLI_TLS_HELP
     "  --token TOKEN   authenticate; @FILE reads it from a file (default: LIVETALLY_TOKEN)\n"
     "\n"
     "Topics (default: total top/hosts top/products ticker):\n"

@@ -31,6 +31,7 @@ struct ws {
     uv_timer_t timer; /* back-off, or how long to wait for an attempt or a close */
     struct ws_options options;
     struct ws_ops ops;
+    SSL_CTX *tls; /* or NULL */
     struct lws_context *context;
     struct lws *wsi; /* NULL between connections */
     struct lws_protocols protocols[2];
@@ -147,7 +148,7 @@ static void keep_close_reason(struct ws *ws, const unsigned char *in, size_t siz
 }
 
 /* libwebsockets says "closed before established" of an address where nobody listens. */
-static const char *refusal_reason(struct lws *wsi, const char *text, size_t size)
+static const char *refusal_reason(struct ws *ws, struct lws *wsi, const char *text, size_t size)
 {
     unsigned status = lws_http_client_http_response(wsi);
     if (status == 401) {
@@ -155,6 +156,14 @@ static const char *refusal_reason(struct lws *wsi, const char *text, size_t size
     }
     if (status == 403) {
         return "the token does not allow this";
+    }
+    if (ws->tls && lws_get_ssl(wsi) && SSL_get_verify_result(lws_get_ssl(wsi)) != X509_V_OK) {
+        snprintf(ws->peer, sizeof(ws->peer), "the server's certificate is not trusted: %s",
+                 X509_verify_cert_error_string(SSL_get_verify_result(lws_get_ssl(wsi))));
+        return ws->peer;
+    }
+    if (text && strncmp(text, "connect SSL", 11) == 0) {
+        return "the server does not speak TLS as we do, or wants a certificate (--cert)";
     }
     bool known = text && size > 0 && strcmp(text, "closed before established") != 0;
     return known ? text : "can't connect";
@@ -185,7 +194,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons event, void *user
         keep_close_reason(ws, in, size);
         break;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-        on_ended(ws, refusal_reason(wsi, in, size));
+        on_ended(ws, refusal_reason(ws, wsi, in, size));
         break;
     case LWS_CALLBACK_CLIENT_CLOSED:
         on_ended(ws, ws->peer[0] ? ws->peer : "the connection broke");
@@ -222,6 +231,9 @@ static void connect_now(struct ws *ws)
         .local_protocol_name = ws->protocols[0].name,
         .userdata = ws,
         .pwsi = &ws->wsi,
+        .ssl_connection =
+            ws->tls ? LCCSCF_USE_SSL | LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK /* ours does */ : 0,
+        .alpn = "http/1.1",
         .retry_and_idle_policy = &ws->liveness,
     };
     uv_timer_start(&ws->timer, on_timer, CONNECT_MS, 0);
@@ -253,12 +265,19 @@ struct ws *ws_new(uv_loop_t *loop, const struct ws_options *options, const struc
 {
     struct ws *ws = mem_zalloc(sizeof(*ws));
     void *loops[] = {loop};
+    struct error error;
     ws->loop = loop;
     ws->options = *options;
     ws->ops = *ops;
     ws->random = uv_hrtime() | 1;
     ws->liveness.secs_since_valid_ping = 30;
     ws->liveness.secs_since_valid_hangup = 45;
+    if (ws->options.url.tls &&
+        tls_client_new(&ws->options.tls, &ws->options.url, &ws->tls, &error) < 0) {
+        fprintf(stderr, "livetally: %s\n", error.text);
+        free(ws);
+        return NULL;
+    }
     ws->protocols[0].name = "livetally";
     ws->protocols[0].callback = on_event;
     ws->protocols[0].rx_buffer_size = SOCKET_BYTES;
@@ -270,11 +289,16 @@ struct ws *ws_new(uv_loop_t *loop, const struct ws_options *options, const struc
         .pt_serv_buf_size = SOCKET_BYTES,
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
     };
+    if (ws->tls) {
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+        info.provided_client_ssl_ctx = ws->tls;
+    }
     lws_set_log_level(0, NULL);
     ws->context = lws_create_context(&info);
     if (!ws->context) {
         fprintf(stderr, "livetally: libwebsockets does not work here: is libwebsockets-evlib-uv "
                         "installed?\n");
+        SSL_CTX_free(ws->tls);
         free(ws);
         return NULL;
     }
@@ -350,6 +374,7 @@ void ws_shutdown(struct ws *ws)
 void ws_free(struct ws *ws)
 {
     lws_context_destroy(ws->context);
+    SSL_CTX_free(ws->tls);
     buffer_done(&ws->rx);
     buffer_done(&ws->tx);
     free(ws);

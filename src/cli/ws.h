@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "livetally/slice.h"
+#include "tls_client.h"
 #include "url.h"
 
 struct ws;
@@ -33,10 +34,11 @@ struct ws_options {
     const char *path;        /* "/v1/ingest" */
     const char *subprotocol; /* offered to the server */
     const char *token;       /* for Authorization: Bearer, or NULL */
+    struct tls_client tls;   /* for a URL with TLS */
 };
 
-/* NULL when libwebsockets can't work here (e.g. its libuv part is not installed), which has been
- * said. */
+/* NULL when libwebsockets can't work here (e.g. its libuv part is not installed), or the files of
+ * options.tls can't be used, which has been said. */
 struct ws *ws_new(uv_loop_t *loop, const struct ws_options *options, const struct ws_ops *ops);
 /* Starts the first attempt. */
 void ws_start(struct ws *ws);

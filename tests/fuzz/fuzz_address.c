@@ -61,7 +61,7 @@ static void check_url(const char *text)
     REQUIRE(url_parse(described, &again, &error) == 0, "described as \"%s\": %s", described,
             error.text);
     /* Not the base: of a path like /v1/live/v1/live the end is dropped each time. */
-    REQUIRE(strcmp(again.host, url.host) == 0 && again.port == url.port &&
+    REQUIRE(strcmp(again.host, url.host) == 0 && again.port == url.port && again.tls == url.tls &&
                 strcmp(again.socket, url.socket) == 0,
             "\"%s\" is another place", described);
 }
@@ -71,15 +71,17 @@ static void check_listen(const char *text)
     struct address_parts parts, again;
     struct error error = {.text = ""};
     char described[TEXT_BYTES];
+    const char *words;
 
     if (address_split(text, &parts, &error) != 0) {
         REQUIRE(error.text[0], "refused without a word");
         return;
     }
+    words = parts.traits ? LISTEN_WORDS_TEXT : "";
     if (parts.unix_socket)
-        snprintf(described, sizeof(described), "unix:%s", parts.path);
+        snprintf(described, sizeof(described), "unix:%s%s", parts.path, words);
     else
-        snprintf(described, sizeof(described), "[%s]:%s", parts.host, parts.port);
+        snprintf(described, sizeof(described), "[%s]:%s%s", parts.host, parts.port, words);
     REQUIRE(address_split(described, &again, &error) == 0, "\"%s\" is none: %s", described,
             error.text);
     REQUIRE(memcmp(&parts, &again, sizeof(parts)) == 0, "\"%s\" is another place", described);

@@ -52,8 +52,11 @@ static void test_urls(void **state)
     assert_url("unix:/run/lt.sock", "unix:/run/lt.sock");
     assert_bad_url("host", "URL");
     assert_bad_url("", "URL");
-    assert_bad_url("wss://host", "TLS");
-    assert_bad_url("https://host", "TLS");
+    assert_url("wss://host", "wss://host:443");
+    assert_url("https://[::1]:8443/shop", "wss://[::1]:8443/shop");
+    assert_url("unix+tls:/run/lt.sock", "unix+tls:/run/lt.sock");
+    assert_bad_url("unix+tls:", "path");
+    assert_bad_url("wss://", "host");
     assert_bad_url("ws://", "host");
     assert_bad_url("ws://:80", "host");
     assert_bad_url("host:0", "port");
@@ -69,6 +72,7 @@ static void test_what_looks_like_a_url(void **state)
     (void)state;
     assert_true(url_looks_like("ws://x"));
     assert_true(url_looks_like("unix:x"));
+    assert_true(url_looks_like("unix+tls:x"));
     assert_true(url_looks_like("host:80"));
     assert_true(url_looks_like("[::1]:80"));
     assert_false(url_looks_like("orders.jsonl"));
