@@ -20,6 +20,7 @@ SYSCONFDIR ?= /etc
 UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,/etc/systemd/system)
 MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+DATADIR ?= $(PREFIX)/share/livetally
 SYSUSERSDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/sysusers.d,/etc/sysusers.d)
 
 # Of `make run`: DEMO=0 serves an empty data set for real orders instead of a simulated livestream.
@@ -31,11 +32,12 @@ RATE ?= 40
 # service that the package redis-server would start.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libuv1-dev libwebsockets-dev \
 	libwebsockets-evlib-uv libhiredis-dev libsystemd-dev libinih-dev libjwt-dev libssl-dev \
-	uthash-dev redis-tools
+	uthash-dev zlib1g-dev redis-tools
 TEST_PACKAGES := clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck \
 	libcmocka-dev libjansson-dev python3 python3-pytest python3-pytest-xdist \
 	python3-websockets python3-redis python3-seccomp python3-cryptography libfaketime systemd \
-	valgrind man-db dpkg-dev binutils nodejs
+	valgrind man-db dpkg-dev binutils chromium chromium-driver \
+	python3-selenium python3-pil fonts-noto-cjk
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wformat=2 -Wcast-qual -Wvla -Wwrite-strings \
@@ -49,7 +51,7 @@ LDFLAGS_ALL = $(SANFLAGS) $(if $(SANITIZE),,-Wl$(comma)-z$(comma)relro$(comma)-z
 
 # pkg-config is asked when first needed and then remembered: it may not be installed yet.
 DAEMON_LIBS = $(eval DAEMON_LIBS := $(shell pkg-config --libs \
-	libwebsockets libuv hiredis libsystemd inih libjwt libssl libcrypto))$(DAEMON_LIBS) -lm
+	libwebsockets libuv hiredis libsystemd inih libjwt libssl libcrypto zlib))$(DAEMON_LIBS) -lm
 CLIENT_LIBS = $(eval CLIENT_LIBS := $(shell pkg-config --libs \
 	libwebsockets libuv hiredis libjwt libssl libcrypto))$(CLIENT_LIBS) -lm
 TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs cmocka jansson))$(TEST_LIBS) -lm
@@ -67,7 +69,10 @@ VERIFY_OBJS := $(call objects,src/verify/*.c) $(BUILD)/obj/store/keys.o \
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 LUA_FILES := $(wildcard src/store/lua/*.lua)
-ASSET_FILES := $(wildcard $(addprefix src/dashboard/*.,html css js svg))
+# The pages: our own files, and those that `make assets` gets by npm. $(sort) is by bytes.
+NPM_BUILD := build
+ASSET_FILES := $(sort $(wildcard $(foreach folder,src/dashboard $(NPM_BUILD)/assets,\
+	$(addprefix $(folder)/*.,html css js svg csv))))
 GENERATED := $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/assets.h
 
 C_FILES := $(wildcard src/*.c src/*/*.c)
@@ -111,7 +116,7 @@ $(BUILD)/obj/%.o: src/%.c | tools
 
 # Says what to do on a machine where nothing is installed yet.
 tools:
-	@pkg-config --exists libuv libwebsockets hiredis libsystemd inih libjwt libssl libcrypto 2> /dev/null || \
+	@pkg-config --exists libuv libwebsockets hiredis libsystemd inih libjwt libssl libcrypto zlib 2> /dev/null || \
 		{ echo "Packages are missing: run \`make deps\` first." >&2; exit 1; }
 
 $(STORE_OBJS): | $(BUILD)/gen/lua_scripts.h
@@ -122,10 +127,23 @@ $(BUILD)/gen/lua_scripts.h: src/store/lua/embed.sh Makefile $(LUA_FILES)
 	$(call say,EMBED)
 	$(Q)sh $< $(LUA_FILES) > $@.new && mv $@.new $@
 
-$(BUILD)/gen/assets.h: src/dashboard/embed.sh Makefile $(ASSET_FILES)
+# The list of files is an input of its own: when one is gone, no other is newer for it.
+$(BUILD)/gen/assets.list: FORCE
 	@mkdir -p $(@D)
+	@echo $(ASSET_FILES) | cmp -s - $@ || echo $(ASSET_FILES) > $@
+$(BUILD)/gen/assets.h: src/dashboard/embed.sh $(BUILD)/gen/assets.list $(ASSET_FILES)
 	$(call say,EMBED)
-	$(Q)sh $< src/dashboard > $@.new && mv $@.new $@
+	$(Q)sh $< $(ASSET_FILES) > $@.new && mv $@.new $@
+FORCE:
+
+# Without npm, or offline, everything is built all the same: the pages then have no charts, and
+# counties are shown by their codes.
+$(NPM_BUILD)/npm/made: src/dashboard/npm.sh src/dashboard/package.json \
+		src/dashboard/package-lock.json src/dashboard/counties.mjs src/dashboard/provinces.csv
+	$(call say,NPM)
+	$(Q)$< $(NPM_BUILD) $(NPM_OPTIONS)
+	$(Q)touch $@
+assets: $(NPM_BUILD)/npm/made ## get the charts of the pages and the names of counties by npm
 
 # What a unit test links besides core: objects by their place under src/, and libraries.
 test_config_PARTS := daemon/config daemon/config_check daemon/config_file daemon/file
@@ -237,8 +255,13 @@ PYTEST = LIVETALLY_BUILD=$(abspath $(BUILD)) $(if $(SANITIZE),$(SLOW)) \
 	/usr/bin/python3 -m pytest -q -p no:cacheprovider $(if $(SANITIZE),-m "not plain_build")
 FAULTS := tests/integration/faults
 
+BROWSER := tests/integration/browser
 integration: all ## test the daemon from outside (ARGS="-k name" chooses)
-	$(PYTEST) -n 2 --dist loadfile tests/integration --ignore=$(FAULTS) $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile tests/integration --ignore=$(FAULTS) --ignore=$(BROWSER) $(ARGS)
+
+browser: assets ## test the pages in Chromium (ARGS="-k name" chooses)
+	$(MAKE) --no-print-directory all
+	$(PYTEST) -n 2 --dist loadfile $(BROWSER) $(ARGS)
 
 faults: all ## break things while the daemon works, and check every sum (ARGS="-k name" chooses)
 	$(PYTEST) -n 3 $(FAULTS) $(ARGS)
@@ -284,6 +307,8 @@ sample: $(BUILD)/livetallyd ## write config/livetallyd.conf anew from the table 
 	$(BUILD)/livetallyd --print-config > config/livetallyd.conf
 
 run: deps ## build, start a simulated livestream and follow it (DEMO=0: no simulation)
+	@$(MAKE) --no-print-directory -s assets NPM_OPTIONS="--fetch-retries=0" || \
+		echo "Going on without: the page has no charts, counties are shown by their codes."
 	@$(MAKE) --no-print-directory -s -j 2 all
 	@DEMO=$(DEMO) PORT=$(PORT) RATE=$(RATE) src/cli/run.sh $(BUILD)
 
@@ -296,6 +321,8 @@ deps: ## install the Debian packages to build and run (nothing when all are ther
 		{ mkdir -p build/bin && ln -sf "$$(command -v redis-check-rdb)" build/bin/redis-server; }
 deps-test: ## install the Debian packages that `make check` needs besides
 	@.ci/packages.sh $(TEST_PACKAGES)
+	@command -v node > /dev/null || .ci/packages.sh nodejs
+	@command -v npm > /dev/null || .ci/packages.sh npm
 	@command -v promtool > /dev/null || .ci/program.sh prometheus usr/bin/promtool build/bin
 
 # Manual pages and shell completion come from the tables that the programs read their options by.
@@ -314,7 +341,11 @@ $(BUILD)/man/livetally.bash: $(BUILD)/livetally
 	@mkdir -p $(@D)
 	$(Q)$< --completion > $@
 
-deb: all $(MANUAL) ## build the Debian package
+# The pages in the package are whole; NPM=no leaves out what takes npm.
+NPM ?= yes
+deb: ## build the Debian package (NPM=no: without charts and names of counties)
+	test $(NPM) = no || $(MAKE) --no-print-directory assets
+	$(MAKE) --no-print-directory all man
 	systemd/deb/build.sh $(BUILD)
 
 check-deb: deb ## install, use and purge the package in a fresh Debian (as root; takes minutes)
@@ -330,6 +361,8 @@ install: all $(MANUAL) ## install under PREFIX (/usr/local), in DESTDIR if given
 	test -e $(DESTDIR)$(SYSCONFDIR)/livetally/livetallyd.conf || \
 		install -D -m 644 config/livetallyd.conf $(DESTDIR)$(SYSCONFDIR)/livetally/livetallyd.conf
 	install -D -m 644 systemd/livetally.sysusers $(DESTDIR)$(SYSUSERSDIR)/livetally.conf
+	test ! -e $(NPM_BUILD)/counties.csv || install -D -m 644 $(NPM_BUILD)/counties.csv \
+		$(DESTDIR)$(DATADIR)/counties.csv
 	install -d $(DESTDIR)$(UNITDIR)
 	for unit in $(UNITS); do \
 		sed 's|/usr/bin/|$(BINDIR)/|; s|/etc/livetally|$(SYSCONFDIR)/livetally|' systemd/$$unit \
@@ -341,7 +374,8 @@ uninstall: ## remove what install put there; configuration and data stay
 	rm -f $(DESTDIR)$(BINDIR)/livetallyd $(DESTDIR)$(BINDIR)/livetally \
 		$(DESTDIR)$(MANDIR)/man8/livetallyd.8 $(DESTDIR)$(MANDIR)/man5/livetallyd.conf.5 \
 		$(DESTDIR)$(MANDIR)/man1/livetally.1 $(DESTDIR)$(COMPLETIONDIR)/livetally \
-		$(DESTDIR)$(SYSUSERSDIR)/livetally.conf $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS))
+		$(DESTDIR)$(SYSUSERSDIR)/livetally.conf $(DESTDIR)$(DATADIR)/counties.csv \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS))
 
 clean: ## remove what was built; data of `make run DEMO=0` (build/run) stays
 	@test ! -d $(BUILD) || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name run -exec rm -rf {} +
@@ -357,4 +391,4 @@ help: ## list these targets
 .PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench bench-compare instructions \
 	instructions-redis js integration faults chaos soak \
 	layers unitfile lint lint-format lint-shell lint-cppcheck lint-tidy format sample run check \
-	deps deps-test man deb check-deb install uninstall clean help
+	deps deps-test assets browser FORCE man deb check-deb install uninstall clean help

@@ -44,7 +44,8 @@ struct partition_options {
     uint32_t cached_orders; /* ledger records kept in memory */
     uint32_t day_keep_days;
     uint32_t minute_keep_hours;
-    int64_t generation_ms; /* span of a ledger generation */
+    int64_t generation_ms;                   /* span of a ledger generation */
+    const struct county_names *county_names; /* for screens; outlives the partition; NULL: none */
 };
 
 struct partition_ops {

@@ -26,6 +26,15 @@
 
 #define LISTENERS_MAX 16
 
+/* A file that pages load. */
+struct asset {
+    const char *path; /* of its URL, from the / on */
+    const char *type; /* Content-Type */
+    const char *etag; /* without quotes */
+    struct slice plain;
+    struct slice zipped; /* the same by gzip; empty: none */
+};
+
 struct server_options {
     uint32_t message_bytes;   /* PROTOCOL: 1 MiB */
     uint32_t batch_events;    /* 1000 */
@@ -40,8 +49,9 @@ struct server_options {
     uint32_t post_wait_ms;    /* POST /v1/events: 503 when not durable by then: 10 s */
     uint32_t max_topics;      /* told to viewers in hello; 0: LIVE_TOPICS_MAX */
     const struct event_rules *rules;
-    const struct tls *tls; /* NULL: no listener may speak TLS */
-    const char *version;   /* "livetally/0.1.0" */
+    const struct tls *tls;        /* NULL: no listener may speak TLS */
+    const struct asset *counties; /* their names; the other files are embedded */
+    const char *version;          /* "livetally/0.1.0" */
 };
 
 /* What a connection's grant is worth after the rules changed. */

@@ -12,6 +12,7 @@
 #include "livetally/board.h"
 #include "livetally/calendar.h"
 #include "livetally/catalog.h"
+#include "livetally/county_names.h"
 #include "livetally/names.h"
 #include "livetally/ticker.h"
 
@@ -22,6 +23,7 @@ struct view {
     uint64_t board_number;
     struct names *names;
     struct catalog *catalog;
+    const struct county_names *county_names; /* NULL: none */
     struct ticker *ticker;
     struct calendar calendar;
     uint32_t today;          /* business day that is shown, yyyymmdd */

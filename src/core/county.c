@@ -107,7 +107,7 @@ static int read_counties(struct county_list *list, struct slice text, struct err
     static const char *const columns[] = {"code"};
     struct csv csv;
     struct slice cell;
-    int rc = csv_init(&csv, text, what, columns, 1, error);
+    int rc = csv_init(&csv, text, what, columns, 1, 1, error);
     if (rc)
         goto out;
     while ((rc = csv_next(&csv, &cell, error)) > 0) {
@@ -134,7 +134,7 @@ static int read_aliases(struct county_list *list, struct slice text, struct erro
     static const char *const columns[] = {"old_code", "primary_code"};
     struct csv csv;
     struct slice cells[2];
-    int rc = csv_init(&csv, text, what, columns, 2, error);
+    int rc = csv_init(&csv, text, what, columns, 2, 2, error);
     if (rc)
         goto out;
     while ((rc = csv_next(&csv, cells, error)) > 0) {

@@ -62,10 +62,10 @@ static bool next_row(struct csv *csv)
     return csv->at < csv->end;
 }
 
-static int read_header(struct csv *csv, const char *const *names, struct error *error)
+static int read_header(struct csv *csv, const char *const *names, size_t required_count,
+                       struct error *error)
 {
     bool last = false;
-    size_t found = 0;
     for (size_t i = 0; i < csv->wanted_count; i++)
         csv->wanted[i] = SIZE_MAX;
     while (!last) {
@@ -80,11 +80,10 @@ static int read_header(struct csv *csv, const char *const *names, struct error *
                 return error_set(error, ERROR_SYNTAX, "%s: column \"%s\" stands twice", csv->what,
                                  names[i]);
             csv->wanted[i] = csv->column_count;
-            found++;
         }
         csv->column_count++;
     }
-    for (size_t i = 0; found < csv->wanted_count && i < csv->wanted_count; i++)
+    for (size_t i = 0; i < required_count && i < csv->wanted_count; i++)
         if (csv->wanted[i] == SIZE_MAX)
             return error_set(error, ERROR_SYNTAX, "%s: its first line names no column \"%s\"",
                              csv->what, names[i]);
@@ -92,7 +91,7 @@ static int read_header(struct csv *csv, const char *const *names, struct error *
 }
 
 int csv_init(struct csv *csv, struct slice text, const char *what, const char *const *names,
-             size_t name_count, struct error *error)
+             size_t name_count, size_t required_count, struct error *error)
 {
     static const char byte_order_mark[] = "\xEF\xBB\xBF";
     *csv = (struct csv){.at = text.data ? text.data : "", .what = what, .next_line = 1};
@@ -102,7 +101,12 @@ int csv_init(struct csv *csv, struct slice text, const char *what, const char *c
         csv->at += 3;
     if (!next_row(csv))
         return error_set(error, ERROR_SYNTAX, "%s: it is empty", what);
-    return read_header(csv, names, error);
+    return read_header(csv, names, required_count, error);
+}
+
+bool csv_has(const struct csv *csv, size_t name)
+{
+    return csv->wanted[name] != SIZE_MAX;
 }
 
 void csv_done(struct csv *csv)

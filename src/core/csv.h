@@ -6,13 +6,14 @@
 #ifndef LIVETALLY_CORE_CSV_H
 #define LIVETALLY_CORE_CSV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "livetally/buffer.h"
 #include "livetally/error.h"
 #include "livetally/slice.h"
 
-#define CSV_WANTED_MAX 4
+#define CSV_WANTED_MAX 5
 
 struct csv {
     const char *at;
@@ -22,13 +23,17 @@ struct csv {
     size_t next_line;    /* where the next one begins */
     size_t column_count; /* of every row */
     size_t wanted_count;
-    size_t wanted[CSV_WANTED_MAX]; /* column numbers, from 0 */
+    size_t wanted[CSV_WANTED_MAX]; /* column numbers, from 0; SIZE_MAX: absent */
     struct buffer cell;            /* the newest row's wanted cells, unquoted */
 };
 
-/* Reads the first line. Borrows text and names; csv_done() is due whether or not it succeeds. */
+/*
+ * Reads the first line. Columns from required_count on may be absent: their cells are then empty.
+ * Borrows text and names; csv_done() is due whether or not it succeeds.
+ */
 int csv_init(struct csv *csv, struct slice text, const char *what, const char *const *names,
-             size_t name_count, struct error *error);
+             size_t name_count, size_t required_count, struct error *error);
+bool csv_has(const struct csv *csv, size_t name); /* by its place in names */
 void csv_done(struct csv *csv);
 /* 1: ret_cells has the wanted cells, which live until the next call. 0: end. Negative: error. */
 int csv_next(struct csv *csv, struct slice *ret_cells, struct error *error);

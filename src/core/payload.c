@@ -59,6 +59,8 @@ void payload_scope(struct buffer *out, const struct view *view, const struct top
         write_session(out, entry);
     else if (entry)
         write_optional(out, "name", entry->name);
+    else if (topic->scope == SCOPE_COUNTY)
+        write_optional(out, "name", county_names_find(view->county_names, topic->code));
     buffer_append_byte(out, '}');
 }
 
@@ -117,10 +119,13 @@ void payload_board(struct buffer *out, const struct view *view, const struct top
     for (uint32_t i = 0; group && i < rank->top; i++) {
         const struct cell *cell = &group->cells[rank->entries[i].place];
         char digits[10];
-        struct slice id = topic->board == BOARD_COUNTIES ? code_text(cell->key, 6, digits)
-                                                         : names_text(view->names, cell->key);
+        bool county = topic->board == BOARD_COUNTIES;
+        struct slice id =
+            county ? code_text(cell->key, 6, digits) : names_text(view->names, cell->key);
+        struct slice name = county ? county_names_find(view->county_names, cell->key)
+                                   : row_name(view, topic->board, id);
 
-        write_row(out, id, row_name(view, topic->board, id), &cell->sum);
+        write_row(out, id, name, &cell->sum);
     }
     buffer_append_text(out, "]}");
 }

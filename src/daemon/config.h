@@ -90,7 +90,8 @@
     NUMBER(data, day_keep_days, 400, 2, 36500, "Totals by day are kept this long.")                \
     NUMBER(data, minute_keep_hours, 48, 25, 8760, "Totals by minute are kept this long.")          \
     TEXT(data, county_file, "", check_path,                                                        \
-         "CSV with a column code: the counties there are. Empty: only the form is checked.")       \
+         "CSV with a column code: the counties there are; pages show its name_zh and name_en. "    \
+         "Empty: only the form is checked.")                                                       \
     TEXT(data, county_alias_file, "", check_path,                                                  \
          "CSV with old_code and primary_code: retired codes and their successors.")                \
     NUMBER(limits, message_bytes, 1048576, 1024, 16777216, "Longest ingest message.")              \

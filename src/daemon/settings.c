@@ -41,7 +41,8 @@ static int read_counties(struct settings *settings, struct error *error)
         goto out;
     }
     struct slice alias_text = aliases_path[0] ? buffer_slice(&aliases) : (struct slice){NULL, 0};
-    if (county_list_parse(buffer_slice(&counties), alias_text, &settings->counties, &detail))
+    if (county_list_parse(buffer_slice(&counties), alias_text, &settings->counties, &detail) ||
+        county_names_parse(buffer_slice(&counties), &settings->county_names, &detail))
         code = blame(config, CONFIG_KEY_data_county_file, &detail, error);
 out:
     buffer_done(&counties);
@@ -147,6 +148,7 @@ static void set_server(struct settings *settings)
         .post_wait_ms = config->limits_post_wait_ms,
         .rules = &settings->rules,
         .tls = settings->certificate.tls,
+        .counties = &settings->county_page.asset,
         .version = "livetally/" LIVETALLY_VERSION,
     };
     settings->hub = (struct hub_options){
@@ -191,15 +193,20 @@ int settings_init(struct settings *settings, const struct config *config, struct
         code = check_addresses(settings, error);
     if (code == 0)
         code = read_counties(settings, error);
-    if (code == 0)
+    if (code == 0) {
+        settings->partition.county_names = settings->county_names;
+        county_page_init(&settings->county_page, settings->county_names);
         set_server(settings);
-    else
+    } else {
         settings_done(settings);
+    }
     return code;
 }
 
 void settings_done(struct settings *settings)
 {
+    county_page_done(&settings->county_page);
+    county_names_free(settings->county_names);
     county_list_free(settings->counties);
     gate_done(&settings->gate);
     certificate_done(&settings->certificate);

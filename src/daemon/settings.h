@@ -10,6 +10,7 @@
 
 #include "certificate.h"
 #include "config.h"
+#include "county_page.h"
 #include "gate.h"
 #include "livetally/county.h"
 #include "livetally/event.h"
@@ -25,7 +26,9 @@ struct settings {
     struct hub_options hub;
     struct gate gate;
     struct event_rules rules;
-    struct county_list *counties; /* NULL: only the form of codes is checked */
+    struct county_list *counties;      /* NULL: only the form of codes is checked */
+    struct county_names *county_names; /* NULL: the list has none, or there is no list */
+    struct county_page county_page;
     struct certificate certificate;
     bool embedded_redis;
 };

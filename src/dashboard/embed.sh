@@ -1,24 +1,46 @@
 #!/bin/sh
-# Writes assets.h: the files of the page as C arrays, and the list ASSETS(X) of them.
-# Usage: embed.sh FOLDER > assets.h
+# Writes assets.h: the files of the pages as C arrays, each as it is and gzipped, and the list
+# ASSETS(X) of them, in the order they are given.
+# Usage: embed.sh FILE... > assets.h
 set -eu
 
-folder=$1
 list=
 
-embed() { # url path, content type, file
-    name=asset_$(printf '%s' "$3" | tr -c 'a-z0-9' '_')
-    etag=$(sha256sum "$folder/$3" | cut -c 1-16)
-    printf 'static const unsigned char %s[] = {\n' "$name"
-    od -An -v -tx1 "$folder/$3" | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'
+bytes() { # array name; content from stdin
+    printf 'static const unsigned char %s[] = {\n' "$1"
+    od -An -v -tx1 | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'
     printf '};\n'
-    list="$list \\
-    X(\"$1\", \"$2\", \"\\\"$etag\\\"\", $name)"
 }
 
-printf '/* Made by embed.sh from src/dashboard. */\n'
-embed / 'text/html; charset=utf-8' index.html
-embed /dashboard.css 'text/css; charset=utf-8' dashboard.css
-embed /dashboard.js 'text/javascript; charset=utf-8' dashboard.js
-embed /favicon.svg 'image/svg+xml' favicon.svg
+for file in "$@"; do
+    base=${file##*/}
+    case $base in
+    index.html) path=/ ;;
+    *.html) path=/${base%.html} ;;
+    *) path=/$base ;;
+    esac
+    case $base in
+    *.html) type=text/html ;;
+    *.css) type=text/css ;;
+    *.js) type=text/javascript ;;
+    *.csv) type=text/csv ;;
+    *.svg) type=image/svg+xml ;;
+    *)
+        echo "embed.sh: no content type is known for $file" >&2
+        exit 1
+        ;;
+    esac
+    if [ ! -s "$file" ]; then
+        echo "embed.sh: $file is missing or empty" >&2
+        exit 1
+    fi
+    case $type in text/*) type="$type; charset=utf-8" ;; esac
+    name=asset_$(printf '%s' "$base" | tr -c 'A-Za-z0-9' '_')
+    etag=$(sha256sum "$file" | cut -c 1-16)
+    bytes "$name" <"$file"
+    gzip -9nc "$file" | bytes "${name}_gz"
+    list="$list \\
+    X(\"$path\", \"$type\", \"$etag\", $name)"
+done
+
 printf '#define ASSETS(X)%s\n' "$list"

@@ -1,5 +1,5 @@
 /*
- * The page and what it loads, embedded at build time and served from memory: the daemon needs no
+ * The pages and what they load, embedded at build time and served from memory: the daemon needs no
  * folder of its own, and no path from outside ever reaches the file system.
  */
 #include <string.h>
@@ -8,15 +8,22 @@
 #include "net.h"
 
 static const struct asset assets[] = {
-#define X(path, type, etag, data) {path, type, etag, data, sizeof(data)},
+#define X(path, type, etag, data)                                                                  \
+    {path,                                                                                         \
+     type,                                                                                         \
+     etag,                                                                                         \
+     {(const char *)data, sizeof(data)},                                                           \
+     {(const char *)data##_gz, sizeof(data##_gz)}},
     ASSETS(X)
 #undef X
 };
 
-const struct asset *asset_find(const char *path)
+const struct asset *asset_find(const struct server *server, const char *path)
 {
+    const struct asset *counties = server->options.counties;
+
     for (size_t i = 0; i < sizeof(assets) / sizeof(assets[0]); i++)
         if (strcmp(assets[i].path, path) == 0)
             return &assets[i];
-    return NULL;
+    return strcmp(counties->path, path) == 0 ? counties : NULL;
 }

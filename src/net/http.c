@@ -29,7 +29,7 @@ static const struct {
 
 static void find_route(struct http_request *request, const char *path)
 {
-    request->asset = asset_find(path);
+    request->asset = asset_find(request->connection->server, path);
     request->route = request->asset ? ROUTE_ASSET : ROUTE_NONE;
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
         if (strcmp(routes[i].path, path) == 0)

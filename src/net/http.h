@@ -86,6 +86,9 @@ void http_answer(struct http_request *request, const struct http_answer *answer)
 void http_answer_json(struct http_request *request, int status, struct slice body);
 void http_answer_problem(struct http_request *request, enum http_problem problem);
 
+/* http_asset.c */
+void http_answer_asset(struct http_request *request);
+
 /* http_serve.c */
 void http_serve(struct http_request *request);
 /* Whether whoever asks may. */

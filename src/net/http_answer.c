@@ -73,7 +73,8 @@ static int write_answer(struct connection *connection, const struct http_answer 
         buffer_append_text(out, "Retry-After: 5\r\n");
     if (close_after)
         buffer_append_text(out, "Connection: close\r\n");
-    buffer_append_text(out, "X-Content-Type-Options: nosniff\r\n\r\n");
+    buffer_append_text(out, "X-Content-Type-Options: nosniff\r\n"
+                            "Cross-Origin-Resource-Policy: same-origin\r\n\r\n");
     if (with_body)
         buffer_append_slice(out, answer->body);
     connection->server->stats->http_requests++;

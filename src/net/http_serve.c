@@ -7,39 +7,10 @@
 
 #include "http.h"
 
-#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
-#define SECURITY_HEADERS                                                                           \
-    "Content-Security-Policy: default-src 'self'; connect-src 'self' ws: wss:; "                   \
-    "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'\r\n"             \
-    "Referrer-Policy: no-referrer\r\n"
+#define METRICS_TYPE   "text/plain; version=0.0.4; charset=utf-8"
 #define TOPIC_ARGUMENT "topic="
 #define ARGUMENT_BYTES 640 /* longer ones are no topics, and not worth echoing */
 #define ARGUMENTS_MAX  128 /* lws keeps fewer */
-
-static void serve_asset(struct http_request *request)
-{
-    const struct asset *asset = request->asset;
-    struct buffer headers = BUFFER_INIT;
-    char known[64];
-    struct http_answer answer = {
-        .status = 200,
-        .type = asset->type,
-        .body = {(const char *)asset->data, asset->size},
-    };
-
-    if (lws_hdr_copy(request->connection->wsi, known, sizeof(known), WSI_TOKEN_HTTP_IF_NONE_MATCH) >
-            0 &&
-        strcmp(known, asset->etag) == 0) {
-        answer.status = 304;
-        answer.type = NULL;
-        answer.body = SLICE("");
-    }
-    buffer_printf(&headers, "ETag: %s\r\nCache-Control: no-cache\r\n" SECURITY_HEADERS,
-                  asset->etag);
-    answer.headers = buffer_cstr(&headers);
-    http_answer(request, &answer);
-    buffer_done(&headers);
-}
 
 static void serve_metrics(struct http_request *request)
 {
@@ -305,7 +276,7 @@ void http_serve(struct http_request *request)
     } else if (request->answered) {
         http_answer_json(request, 200, buffer_slice(&request->body));
     } else if (request->route == ROUTE_ASSET) {
-        serve_asset(request);
+        http_answer_asset(request);
     } else if (request->route == ROUTE_EVENTS) {
         serve_ack(request);
     } else if (request->route == ROUTE_TOTALS) {

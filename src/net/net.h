@@ -6,7 +6,7 @@
  *   ingest.c     /v1/ingest; ack.c: its acks      liveness.c   the wheel of deadlines and pings
  *   live.c       /v1/live                         upgrade.c    who may become a WebSocket
  *   http*.c      requests and answers             parcel.c     posts under way, recycled
- *   server.c     the public face, shutdown        assets.c     the page, from memory
+ *   server.c     the public face, shutdown        assets.c     the pages, from memory
  *   auth.c       who it is, and what he may do
  *   tls.c        certificates, and TLS as lws doesn't do it by itself
  *
@@ -341,13 +341,6 @@ void http_expired(struct connection *connection);
 void http_shut_down(struct connection *connection);
 
 /* assets.c */
-struct asset {
-    const char *path;
-    const char *type;
-    const char *etag;
-    const unsigned char *data;
-    size_t size;
-};
-const struct asset *asset_find(const char *path);
+const struct asset *asset_find(const struct server *server, const char *path);
 
 #endif

@@ -288,6 +288,7 @@ struct partition *partition_new(uv_loop_t *loop, const struct partition_options 
         .board = board_new(&board_options),
         .names = names_new(),
         .catalog = catalog_new(options->max_catalog),
+        .county_names = options->county_names,
         .ticker = ticker_new(),
         .calendar = options->calendar,
         .today = calendar_day(&options->calendar, clock_wall_ms(clock)),

@@ -299,6 +299,20 @@ def get(daemon, path):
     return http_request(daemon, "GET", path)
 
 
+def fetch(daemon, path, method="GET", **headers):
+    """One request as it comes: .body is not decoded, and no header sent that isn't named."""
+    connection = http.client.HTTPConnection(*daemon.address, timeout=20 * PATIENCE)
+    try:
+        connection.putrequest(method, path, skip_host="host" in headers, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return SimpleNamespace(status=answer.status, headers=answer.headers, body=answer.read())
+    finally:
+        connection.close()
+
+
 def post_events(daemon, body, content_type="application/json"):
     return http_request(daemon, "POST", "/v1/events", encode(body),
                         {"Content-Type": content_type})
