@@ -28,6 +28,7 @@ step() { # NAME COMMAND...
 sanitize='SANITIZE=address,undefined'
 # What leads through the code least trodden; `make SANITIZE=address,undefined faults` runs all.
 broken_ways='chaos or soak or tools or crowd or tampering or refusals or surroundings or lost'
+step assets "$make" assets
 step build-gcc "$make" -k -j "$jobs" CC=gcc all
 step build-clang "$make" -k -j "$jobs" CC=clang BUILD=build/clang all tests
 step build-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize all tests
@@ -44,6 +45,7 @@ step instructions "$make" CC=gcc instructions
 step fuzz-corpus "$make" -k -j "$jobs" fuzz-corpus
 step integration "$make" CC=gcc integration
 step integration-sanitized "$make" CC=gcc $sanitize integration
+step browser "$make" CC=gcc browser
 step faults "$make" CC=gcc faults
 step faults-sanitized "$make" CC=gcc $sanitize faults ARGS="-k '$broken_ways'"
 

@@ -33,7 +33,10 @@ state=$build/run
 log=$state/livetallyd.log
 mkdir -p "$state" && chmod 700 "$state"
 
-setsid "$build/livetallyd" --state-dir "$state" --listen "127.0.0.1:$port" \
+set -- --state-dir "$state" --listen "127.0.0.1:$port"
+counties=$build/counties.csv # made by `make assets`, where there is npm
+[ ! -f "$counties" ] || set -- "$@" -o "data.county_file=$(realpath "$counties")"
+setsid "$build/livetallyd" "$@" \
     >"$log" 2>&1 </dev/null &
 daemon=$!
 tries=0
