@@ -3,7 +3,8 @@
  * `up`; on any failure `down`, and again after an exponential back-off with jitter. Commands are
  * pipelined and answered in order. A command whose reply does not come within reply_timeout_ms
  * brings the connection down. While it is down nothing is queued: redis_link_send() returns false.
- * No callback ever runs inside a call of this module: reset and close take effect in the loop.
+ * No callback ever runs inside a call of this module but redis_link_flush(): reset and close take
+ * effect in the loop.
  *
  * A reply of LOADING, MASTERDOWN or READONLY means that this is not the Redis to talk to, or not
  * now; such a command had no effect. It is answered with NULL, and the connection made anew.
@@ -74,6 +75,11 @@ bool redis_link_send(struct redis_link *link, struct slice resp, redis_reply_fn 
 /* Convenience for rare commands: formats as redisCommand() does. */
 bool redis_link_command(struct redis_link *link, redis_reply_fn *done, void *context,
                         const char *format, ...);
+/*
+ * Commands are written when the loop is about to wait. To be called at the end of a uv_prepare that
+ * sent some, else they would wait with it. Callbacks may run in here.
+ */
+void redis_link_flush(struct redis_link *link);
 const char *redis_link_where(const struct redis_link *link); /* the target, for messages */
 bool redis_link_is_up(const struct redis_link *link);
 /*

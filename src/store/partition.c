@@ -251,6 +251,7 @@ static void on_prepare(uv_prepare_t *prepare)
     struct partition *partition = prepare->data;
     load_wanted(partition);
     pipeline_pump(partition);
+    redis_link_flush(partition->link);
 }
 
 /* --- making ------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@
 #include "advice.h"
 #include "livetally/mem.h"
 #include "redis_link_internal.h"
+#include "redis_uv.h"
 
 #define SECOND_CHANCE_MS   20
 #define PENDING_MAX        65536 /* commands without an answer */
@@ -359,6 +360,13 @@ bool redis_link_command(struct redis_link *link, redis_reply_fn *done, void *con
     bool sent = redis_link_send_format(link, done, context, format, args);
     va_end(args);
     return sent;
+}
+
+void redis_link_flush(struct redis_link *link)
+{
+    if (link->redis) {
+        redis_uv_flush(link->redis);
+    }
 }
 
 const char *redis_link_where(const struct redis_link *link)
