@@ -70,6 +70,8 @@ struct hub *hub_new(const struct hub_options *options, const struct view *view,
                     const struct hub_source *source, const struct clock *clock,
                     struct stats *stats);
 void hub_free(struct hub *hub); /* all viewers must have left */
+/* From the next subscription on; what is subscribed stays. */
+void hub_set_limits(struct hub *hub, uint32_t max_topics_per_viewer, uint32_t max_topics);
 
 /* hub_leave() frees the viewer. It may be called from anywhere but viewer_ops.send. */
 struct viewer *hub_join(struct hub *hub, const struct viewer_ops *ops, void *peer);

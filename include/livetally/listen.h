@@ -12,7 +12,9 @@
 #include "livetally/error.h"
 
 /* name, bit, word */
-#define LISTEN_WORDS(X) X(TLS, 1, "tls") /* it speaks TLS; else in clear text */
+#define LISTEN_WORDS(X)                                                                            \
+    X(TLS, 1, "tls")     /* it speaks TLS; else in clear text */                                   \
+    X(PROXY, 2, "proxy") /* each connection begins with a PROXY header, before TLS */
 
 enum listen_trait {
 #define X(name, bit, word) LISTEN_##name = (bit),

@@ -19,12 +19,15 @@
 #include "livetally/event.h"
 #include "livetally/grant.h"
 #include "livetally/hub.h"
+#include "livetally/ip.h"
 #include "livetally/log.h"
+#include "livetally/meter.h"
 #include "livetally/post.h"
 #include "livetally/stats.h"
 #include "livetally/tls.h"
 
 #define LISTENERS_MAX 16
+#define TRUSTED_MAX   16
 
 /* A file that pages load. */
 struct asset {
@@ -36,18 +39,28 @@ struct asset {
 };
 
 struct server_options {
-    uint32_t message_bytes;   /* PROTOCOL: 1 MiB */
-    uint32_t batch_events;    /* 1000 */
-    uint32_t window_events;   /* unacked events of a connection before it is not read from: 8192 */
-    uint32_t window_bytes;    /* the same in bytes of messages held: 4 MiB */
-    uint64_t waiting_bytes;   /* memory of all that waits for Redis: 256 MiB */
-    uint32_t max_connections; /* over all kinds; more are refused */
-    uint32_t ping_idle_ms;    /* 30 s */
-    uint32_t ping_wait_ms;    /* 10 s */
-    uint32_t handshake_ms;    /* TCP accepted until upgraded or requested: 5 s */
-    uint32_t auth_ms;         /* WebSocket open until its token is there: 5 s */
-    uint32_t post_wait_ms;    /* POST /v1/events: 503 when not durable by then: 10 s */
-    uint32_t max_topics;      /* told to viewers in hello; 0: LIVE_TOPICS_MAX */
+    uint32_t message_bytes;    /* PROTOCOL: 1 MiB */
+    uint32_t batch_events;     /* 1000 */
+    uint32_t window_events;    /* unacked events of a connection before it is not read from: 8192 */
+    uint32_t window_bytes;     /* the same in bytes of messages held: 4 MiB */
+    uint64_t waiting_bytes;    /* memory of all that waits for Redis: 256 MiB */
+    uint64_t assembly_bytes;   /* of messages of which a part is here: 256 MiB */
+    uint64_t send_queue_bytes; /* of what peers have yet to read: 256 MiB */
+    uint32_t max_connections;  /* over all kinds; more are refused */
+    uint32_t max_per_address;  /* IPv6: per /64; 0: any number */
+    uint32_t max_per_token;    /* WebSockets, and requests under way; 0: any number */
+    struct meter_rate rate;    /* of what one connection may send */
+    struct meter_rate token_rate; /* of all that come with one token */
+    uint32_t rate_close_ms;       /* held back for longer than this: closed */
+    uint32_t message_ms;          /* for a message, or a body, to arrive whole */
+    uint32_t ping_idle_ms;        /* 30 s */
+    uint32_t ping_wait_ms;        /* 10 s */
+    uint32_t handshake_ms;        /* TCP accepted until upgraded or requested: 5 s */
+    uint32_t auth_ms;             /* WebSocket open until its token is there: 5 s */
+    uint32_t post_wait_ms;        /* POST /v1/events: 503 when not durable by then: 10 s */
+    uint32_t max_topics;          /* told to viewers in hello; 0: LIVE_TOPICS_MAX */
+    uint32_t trusted_count;
+    struct ip_net trusted[TRUSTED_MAX]; /* proxies that are believed about who is behind them */
     const struct event_rules *rules;
     const struct tls *tls;        /* NULL: no listener may speak TLS */
     const struct asset *counties; /* their names; the other files are embedded */
@@ -115,6 +128,13 @@ void server_store_available(struct server *server, bool available);
 /* What authenticate() says has changed: looks at all connections again, and closes those that it
  * would not let in now. Returns how many. */
 uint32_t server_review(struct server *server);
+/*
+ * From now on these limits, for connections there are too. Nobody is closed because a number of
+ * connections was lowered. False: max_connections is beyond what there was room for at the start;
+ * that is now the limit, as *ret_most.
+ */
+bool server_set_limits(struct server *server, const struct server_options *options,
+                       uint32_t *ret_most);
 /* Some view changed: serve the hub soon. */
 void server_wake_hub(struct server *server);
 

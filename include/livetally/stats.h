@@ -92,6 +92,7 @@ enum auth_refusal {
     X(DESCRIPTORS, "descriptors") /* the process has no more of them */                            \
     X(RATE, "rate")               /* sent too much too fast */                                     \
     X(PROXY, "proxy")             /* no good PROXY header where one is due */                      \
+    X(QUEUE, "queue")             /* read too slowly while memory for it ran out */                \
     X(UPGRADE, "upgrade")         /* no WebSocket handshake of ours */
 
 enum refusal {

@@ -38,6 +38,12 @@ struct hub *hub_new(const struct hub_options *options, const struct view *view,
     return hub;
 }
 
+void hub_set_limits(struct hub *hub, uint32_t max_topics_per_viewer, uint32_t max_topics)
+{
+    hub->options.max_topics_per_viewer = max_topics_per_viewer;
+    hub->options.max_topics = max_topics;
+}
+
 void hub_free(struct hub *hub)
 {
     if (!hub)

@@ -14,6 +14,7 @@
 
 #include "config_table.h"
 #include "livetally/calendar.h"
+#include "livetally/ip.h"
 #include "livetally/listen.h"
 
 /* Checks of TEXT and LIST rows: NULL when the value is fine, else what was expected. */
@@ -63,6 +64,12 @@ static const char *check_address(const char *value)
     if (value[0] && listen_split(value, where, sizeof(where), &traits, NULL))
         return "expected an address, and after it only words of these:" LISTEN_WORDS_TEXT;
     return check_where(value[0] ? where : value);
+}
+
+static const char *check_network(const char *value)
+{
+    struct ip_net net;
+    return value[0] && !ip_net_parse(slice_of(value), &net) ? IP_NET_EXPECTED : NULL;
 }
 
 /* As browsers write it: in small letters, with nothing behind host and port. */

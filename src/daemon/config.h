@@ -30,10 +30,14 @@
  */
 #define CONFIG_KEYS(NUMBER, TEXT, CHOICE, LIST)                                                    \
     LIST(listen, address, "127.0.0.1:8090", check_address,                                         \
-         "HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 picks a free one. The word tls after it: "   \
-         "with TLS. May be repeated.")                                                             \
+         "HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 picks a free one. After it may stand the "   \
+         "words tls (with TLS) and proxy (each connection begins with a PROXY header, of trusted " \
+         "proxies only). May be repeated.")                                                        \
     CHOICE(listen, share, "no", "no|yes",                                                          \
            "yes: several daemons may listen on one TCP port and the kernel spreads connections.")  \
+    LIST(listen, trusted_proxies, "local", check_network,                                          \
+         "ADDRESS, ADDRESS/BITS or local (loopback and Unix sockets): proxies that are believed "  \
+         "about who is behind them. Empty: none. May be repeated.")                                \
     TEXT(tls, certificate, "", check_path,                                                         \
          "PEM file: our certificate, then those of its chain. For addresses with the word tls. "   \
          "It and those below are loaded again when they change.")                                  \
@@ -102,6 +106,27 @@
     NUMBER(limits, waiting_bytes, 268435456, 4194304, 1073741824,                                  \
            "Memory of all that waits for Redis; then no connection is read from.")                 \
     NUMBER(limits, connections, 16384, 1, 1000000, "Open connections of all kinds.")               \
+    NUMBER(limits, connections_per_address, 4096, 0, 1000000,                                      \
+           "The same of one IP address (of IPv6: of one /64). 0: no such limit.")                  \
+    NUMBER(limits, connections_per_token, 0, 0, 1000000,                                           \
+           "WebSockets, and requests under way, of one token. 0: no such limit.")                  \
+    NUMBER(limits, messages_per_s, 250000, 0, 10000000,                                            \
+           "Messages or requests a second from one connection; over it, reading slows. 0: no "     \
+           "such limit.")                                                                          \
+    NUMBER(limits, bytes_per_s, 268435456, 0, 4294967295, "The same in bytes.")                    \
+    NUMBER(limits, token_messages_per_s, 1000000, 0, 10000000,                                     \
+           "The same from all connections of one token.")                                          \
+    NUMBER(limits, token_bytes_per_s, 1073741824, 0, 4294967295, "The same in bytes.")             \
+    NUMBER(limits, burst_ms, 5000, 1, 600000,                                                      \
+           "So long may be sent at once what these rates allow in that time.")                     \
+    NUMBER(limits, rate_close_ms, 60000, 100, 3600000,                                             \
+           "Closed when over these rates all the time for this long.")                             \
+    NUMBER(limits, message_ms, 30000, 100, 3600000,                                                \
+           "A message or body that is not here whole by then ends its connection.")                \
+    NUMBER(limits, assembly_bytes, 268435456, 1024, 4294967295,                                    \
+           "Memory of messages of which a part is here; then no more parts are read.")             \
+    NUMBER(limits, send_queue_bytes, 268435456, 65536, 4294967295,                                 \
+           "Memory of all that peers have yet to read; then those with most are cut off.")         \
     NUMBER(limits, topics, 100000, 1, 10000000, "Topics watched, over all viewers.")               \
     NUMBER(limits, topics_per_viewer, 256, 1, 256, "Topics watched by one viewer.")                \
     NUMBER(limits, hosts, 100000, 1, 10000000, "Host ids; more are refused with too_many_ids.")    \

@@ -41,6 +41,9 @@ static int check_redis(const struct config *config, struct error *error)
                             "must be at least twice redis.reply_timeout_ms (%u), or a slow reply "
                             "would cost the seat",
                             config->redis_reply_timeout_ms);
+    if (embedded && config->listen_share == CONFIG_SHARE_YES)
+        return config_fault(config, CONFIG_KEY_listen_share, error,
+                            "daemons that share a port need one Redis: an embedded one is private");
     if (embedded && config->redis_password_file.text[0])
         return config_fault(config, CONFIG_KEY_redis_password_file, error,
                             "an embedded Redis has no password");
@@ -50,8 +53,21 @@ static int check_redis(const struct config *config, struct error *error)
     return 0;
 }
 
+/* Else the longest message would hold its sender back for longer than he may be over his rate. */
+static int check_burst(const struct config *config, enum config_key key, uint64_t bytes_per_s,
+                       struct error *error)
+{
+    if (bytes_per_s == 0 ||
+        bytes_per_s * config->limits_burst_ms / 1000 >= config->limits_message_bytes)
+        return 0;
+    return config_fault(config, key, error,
+                        "in limits.burst_ms (%u) it must allow limits.message_bytes (%u), or be 0",
+                        config->limits_burst_ms, config->limits_message_bytes);
+}
+
 static int check_limits(const struct config *config, struct error *error)
 {
+    int code = 0;
     if (config->limits_window_events < config->limits_batch_events)
         return config_fault(config, CONFIG_KEY_limits_window_events, error,
                             "must be at least limits.batch_events (%u)",
@@ -60,6 +76,16 @@ static int check_limits(const struct config *config, struct error *error)
         return config_fault(config, CONFIG_KEY_limits_window_bytes, error,
                             "must be at least limits.message_bytes (%u)",
                             config->limits_message_bytes);
+    if (config->limits_assembly_bytes < config->limits_message_bytes)
+        return config_fault(config, CONFIG_KEY_limits_assembly_bytes, error,
+                            "must be at least limits.message_bytes (%u)",
+                            config->limits_message_bytes);
+    code = check_burst(config, CONFIG_KEY_limits_bytes_per_s, config->limits_bytes_per_s, error);
+    if (code == 0)
+        code = check_burst(config, CONFIG_KEY_limits_token_bytes_per_s,
+                           config->limits_token_bytes_per_s, error);
+    if (code)
+        return code;
     uint64_t ids = (uint64_t)config->limits_hosts + config->limits_products +
                    config->limits_sessions + config->limits_platforms + config->limits_counties;
     if (config->limits_cells < 3 * ids)

@@ -12,9 +12,40 @@
 #include "options.h"
 
 static const enum config_key reloadable[] = {
-    CONFIG_KEY_auth_mode,       CONFIG_KEY_auth_keys,      CONFIG_KEY_auth_public_topics,
-    CONFIG_KEY_auth_origins,    CONFIG_KEY_auth_url_hours, CONFIG_KEY_log_level,
-    CONFIG_KEY_tls_certificate, CONFIG_KEY_tls_key,        CONFIG_KEY_tls_client_ca,
+    CONFIG_KEY_auth_mode,
+    CONFIG_KEY_auth_keys,
+    CONFIG_KEY_auth_public_topics,
+    CONFIG_KEY_auth_origins,
+    CONFIG_KEY_auth_url_hours,
+    CONFIG_KEY_log_level,
+    CONFIG_KEY_listen_trusted_proxies,
+    CONFIG_KEY_limits_message_bytes,
+    CONFIG_KEY_limits_window_events,
+    CONFIG_KEY_limits_window_bytes,
+    CONFIG_KEY_limits_waiting_bytes,
+    CONFIG_KEY_limits_assembly_bytes,
+    CONFIG_KEY_limits_send_queue_bytes,
+    CONFIG_KEY_limits_connections,
+    CONFIG_KEY_limits_connections_per_address,
+    CONFIG_KEY_limits_connections_per_token,
+    CONFIG_KEY_limits_messages_per_s,
+    CONFIG_KEY_limits_bytes_per_s,
+    CONFIG_KEY_limits_token_messages_per_s,
+    CONFIG_KEY_limits_token_bytes_per_s,
+    CONFIG_KEY_limits_burst_ms,
+    CONFIG_KEY_limits_rate_close_ms,
+    CONFIG_KEY_limits_message_ms,
+    CONFIG_KEY_limits_topics,
+    CONFIG_KEY_limits_topics_per_viewer,
+    CONFIG_KEY_limits_ping_idle_ms,
+    CONFIG_KEY_limits_ping_wait_ms,
+    CONFIG_KEY_limits_handshake_ms,
+    CONFIG_KEY_limits_auth_ms,
+    CONFIG_KEY_limits_post_wait_ms,
+    CONFIG_KEY_limits_shutdown_ms,
+    CONFIG_KEY_tls_certificate,
+    CONFIG_KEY_tls_key,
+    CONFIG_KEY_tls_client_ca,
     CONFIG_KEY_tls_min_version,
 };
 
@@ -105,11 +136,24 @@ static int prepare(const struct daemon *daemon, struct config *config, struct se
     return code;
 }
 
+/* More connections than there is room for since the start have to wait for another one. */
+static void take_limits(struct daemon *daemon, const struct settings *next, bool changed,
+                        struct buffer *waiting)
+{
+    uint32_t most;
+    hub_set_limits(daemon->hub, next->hub.max_topics_per_viewer, next->hub.max_topics);
+    if (!server_set_limits(daemon->server, &next->server, &most) && changed)
+        buffer_printf(waiting, "%slimits.connections (%u until then)", waiting->size ? ", " : "",
+                      most);
+}
+
 static void take(struct daemon *daemon, const struct config *config, struct settings *settings)
 {
     struct buffer waiting = BUFFER_INIT;
     struct buffer keys = BUFFER_INIT;
+    bool changed = !is_same(daemon->config, config, CONFIG_KEY_limits_connections);
     take_config(daemon->config, config, &waiting);
+    take_limits(daemon, settings, changed, &waiting);
     gate_replace(&daemon->settings.gate, &settings->gate);
     certificate_replace(daemon, &settings->certificate);
     daemon->log.level = (enum log_level)daemon->config->log_level;

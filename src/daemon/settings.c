@@ -139,7 +139,17 @@ static void set_server(struct settings *settings)
         .window_events = config->limits_window_events,
         .window_bytes = config->limits_window_bytes,
         .waiting_bytes = config->limits_waiting_bytes,
+        .assembly_bytes = config->limits_assembly_bytes,
+        .send_queue_bytes = config->limits_send_queue_bytes,
         .max_connections = config->limits_connections,
+        .max_per_address = config->limits_connections_per_address,
+        .max_per_token = config->limits_connections_per_token,
+        .rate = {config->limits_messages_per_s, config->limits_bytes_per_s,
+                 config->limits_burst_ms},
+        .token_rate = {config->limits_token_messages_per_s, config->limits_token_bytes_per_s,
+                       config->limits_burst_ms},
+        .rate_close_ms = config->limits_rate_close_ms,
+        .message_ms = config->limits_message_ms,
         .max_topics = config->limits_topics_per_viewer,
         .ping_idle_ms = config->limits_ping_idle_ms,
         .ping_wait_ms = config->limits_ping_wait_ms,
@@ -151,6 +161,10 @@ static void set_server(struct settings *settings)
         .counties = &settings->county_page.asset,
         .version = "livetally/" LIVETALLY_VERSION,
     };
+    for (uint32_t i = 0; i < config->listen_trusted_proxies.count; i++)
+        if (ip_net_parse(slice_of(config->listen_trusted_proxies.items[i].text),
+                         &settings->server.trusted[settings->server.trusted_count]))
+            settings->server.trusted_count++;
     settings->hub = (struct hub_options){
         .max_topics_per_viewer = config->limits_topics_per_viewer,
         .max_topics = config->limits_topics,

@@ -114,6 +114,24 @@ bool address_is_loopback(const struct sockaddr *address)
     return false;
 }
 
+struct ip address_ip(const struct sockaddr *address)
+{
+    struct ip ip = {.kind = IP_UNKNOWN};
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+
+    if (address->sa_family == AF_UNIX) {
+        ip.kind = IP_LOCAL;
+    } else if (address->sa_family == AF_INET) {
+        memcpy(&in, address, sizeof(in));
+        ip = ip_of_v4((const uint8_t *)&in.sin_addr);
+    } else if (address->sa_family == AF_INET6) {
+        memcpy(&in6, address, sizeof(in6));
+        ip = ip_of_v6(in6.sin6_addr.s6_addr);
+    }
+    return ip;
+}
+
 int server_address_is_local(const char *address, bool *ret_local, struct error *error)
 {
     struct address_parts parts = {.unix_socket = false};

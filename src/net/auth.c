@@ -102,13 +102,9 @@ void auth_count(struct server *server, enum auth_refusal refusal)
 
 bool auth_is_near(const struct connection *connection)
 {
-    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
-    socklen_t size = sizeof(address);
+    static const struct ip_net here = {.local = true};
 
-    return !lws_hdr_total_length(connection->wsi, WSI_TOKEN_X_FORWARDED_FOR) &&
-           getpeername(lws_get_socket_fd(connection->wsi), (struct sockaddr *)&address, &size) ==
-               0 &&
-           address_is_loopback((const struct sockaddr *)&address);
+    return ip_net_holds(&here, &connection->peer) && !peer_is_forwarded(connection);
 }
 
 /* --- WebSockets ------------------------------------------------------------------------------- */
@@ -116,6 +112,20 @@ bool auth_is_near(const struct connection *connection)
 static enum grant_scope scope_of(enum connection_kind kind)
 {
     return kind == KIND_INGEST ? GRANT_INGEST : GRANT_VIEW;
+}
+
+/* Over the limit he is told so by a goodbye, as far as that is possible. */
+static int join(struct connection *connection)
+{
+    if (peer_join_token(connection, connection->grant))
+        return 0;
+    if (!peer_token_is_crowded(connection)) {
+        peer_refuse(connection, REFUSAL_TOKEN);
+        return 0;
+    }
+    peer_count_refusal(connection, REFUSAL_TOKEN);
+    return http_refuse(connection, 429, "too_many_connections",
+                       "there are too many connections with this token", NULL);
 }
 
 int auth_upgrade(struct connection *connection, enum connection_kind kind)
@@ -132,6 +142,7 @@ int auth_upgrade(struct connection *connection, enum connection_kind kind)
               &admission)) {
         connection->grant = admission.grant;
         connection->may_auth = admission.anonymous;
+        result = join(connection);
     } else if (admission.refusal == AUTH_REFUSAL_MISSING) {
         connection->nameless = true;
     } else {
@@ -211,6 +222,10 @@ static bool take_message(struct connection *connection, struct slice text)
         grant_unref(connection->grant);
         connection->grant = admission.grant;
         buffer_done(&admission.why);
+        if (!peer_join_token(connection, connection->grant)) {
+            peer_count_refusal(connection, REFUSAL_TOKEN);
+            connection_say_goodbye(connection, GOODBYE_TOKEN_CONNECTIONS);
+        }
     } else if (is_auth) {
         send_away(connection, &admission);
     }

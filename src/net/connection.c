@@ -52,13 +52,17 @@ struct connection *connection_new(struct server *server)
     connection->server = server;
     connection->kind = KIND_HTTP;
     connection->wheel_slot = -1;
-    connection->refused = server->connection_count >= server->options.max_connections;
+    if (server->connection_count - server->refused_count >= server->options.max_connections) {
+        peer_refuse(connection, REFUSAL_TOTAL);
+        server->refused_count++;
+    }
     connection->next = server->connections;
     if (connection->next)
         connection->next->prev = connection;
     server->connections = connection;
     server->connection_count++;
     connection->heard_ms = (int64_t)uv_now(server->loop);
+    pace_begin(connection);
     connection_set_phase(connection, PHASE_HANDSHAKE);
     return connection;
 }
@@ -83,6 +87,7 @@ void connection_gone(struct connection *connection)
     if (connection->phase == PHASE_DEAD)
         return;
     leave_kind(connection);
+    memory_leave(connection);
     connection->phase = PHASE_DEAD;
     liveness_cancel(connection);
 }
@@ -98,6 +103,9 @@ void connection_free(struct connection *connection)
     else
         server->connections = connection->next;
     server->connection_count--;
+    if (connection->refused && connection->refusal == REFUSAL_TOTAL)
+        server->refused_count--;
+    peer_leave(connection);
     auth_forget_words(connection);
     grant_unref(connection->grant);
     free(connection);
@@ -119,13 +127,18 @@ void connection_set_phase(struct connection *connection, enum connection_phase p
     liveness_schedule(connection);
 }
 
-void connection_pause(struct connection *connection, bool pause)
+void connection_pause(struct connection *connection, uint8_t reasons, bool pause)
 {
-    if (connection->paused == pause)
+    uint8_t before = connection->paused;
+
+    connection->paused = (uint8_t)(pause ? before | reasons : before & ~reasons);
+    if (!before == !connection->paused)
         return;
-    connection->paused = pause;
-    (void)lws_rx_flow_control(connection->wsi, !pause);
-    if (connection->tls && !pause)
+    /* A message under way could not go on for our sake: its time begins again. */
+    if (!pause && (before & ~PAUSE_MEMORY))
+        connection->arriving_since_ms = (int64_t)uv_now(connection->server->loop);
+    (void)lws_rx_flow_control(connection->wsi, !connection->paused);
+    if (connection->tls && !connection->paused)
         tls_resume(connection);
 }
 
@@ -157,6 +170,8 @@ void connection_send_bytes(struct connection *connection, unsigned char *text, s
 {
     if (lws_write(connection->wsi, text, size, LWS_WRITE_TEXT) < 0)
         connection_kill(connection);
+    else
+        memory_written(connection, size);
 }
 
 void connection_send(struct connection *connection)
@@ -244,19 +259,44 @@ void connection_open(struct connection *connection)
         live_open(connection);
 }
 
+enum goodbye connection_refusal(const struct connection *connection)
+{
+    switch (connection->refusal) {
+    case REFUSAL_ADDRESS:
+        return GOODBYE_ADDRESS;
+    case REFUSAL_TOKEN:
+        return GOODBYE_TOKEN_CONNECTIONS;
+    default:
+        return GOODBYE_CONNECTIONS;
+    }
+}
+
 int connection_established(struct connection *connection)
 {
     liveness_heard(connection);
     if (connection->refused) {
-        connection->server->stats->connections_refused[REFUSAL_TOTAL]++;
+        peer_count_refusal(connection, (enum refusal)connection->refusal);
         connection_set_phase(connection, PHASE_OPEN);
-        connection_say_goodbye(connection, GOODBYE_CONNECTIONS);
+        connection_say_goodbye(connection, connection_refusal(connection));
     } else if (connection->nameless) {
         connection_set_phase(connection, PHASE_AUTH);
     } else {
         connection_open(connection);
     }
     return 0;
+}
+
+static void deliver(struct connection *connection, const char *data, size_t size, bool first,
+                    bool final)
+{
+    if (connection->binary)
+        connection_say_goodbye(connection, GOODBYE_BINARY);
+    else if (connection->phase == PHASE_AUTH)
+        auth_receive(connection, data, size, final);
+    else if (connection->kind == KIND_INGEST)
+        ingest_receive(connection, data, size, first, final);
+    else
+        live_receive(connection, data, size, first, final);
 }
 
 int connection_received(struct connection *connection, const char *data, size_t size)
@@ -269,14 +309,12 @@ int connection_received(struct connection *connection, const char *data, size_t 
         return 0;
     if (first)
         connection->binary = lws_frame_is_binary(connection->wsi);
-    if (connection->binary)
-        connection_say_goodbye(connection, GOODBYE_BINARY);
-    else if (connection->phase == PHASE_AUTH)
-        auth_receive(connection, data, size, final);
-    else if (connection->kind == KIND_INGEST)
-        ingest_receive(connection, data, size, first, final);
-    else
-        live_receive(connection, data, size, first, final);
+    if (final)
+        memory_arrived(connection);
+    deliver(connection, data, size, first, final);
+    if (!final)
+        memory_arriving(connection, size);
+    pace_received(connection, size, final);
     return 0;
 }
 
@@ -286,7 +324,7 @@ static void close_frame(struct connection *connection)
     lws_close_reason(connection->wsi, (enum lws_close_status)goodbyes[connection->goodbye].close,
                      NULL, 0);
     connection_set_phase(connection, PHASE_CLOSING);
-    connection_pause(connection, false);
+    connection_pause(connection, PAUSE_ALL, false);
     /* As if -1 were returned, which in Debian's build closes twice, the second time at once. */
     lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
 }

@@ -24,6 +24,13 @@
 #define KEEPALIVE_SECONDS 60
 #define SPARE_DESCRIPTORS 256 /* listeners, Redis, logs, files */
 
+/* Whether lws has sent what it held of the last write: told by no reason of its own. */
+static bool may_have_sent(enum lws_callback_reasons reason)
+{
+    return reason != LWS_CALLBACK_CLOSED && reason != LWS_CALLBACK_CLOSED_HTTP &&
+           reason != LWS_CALLBACK_WSI_DESTROY;
+}
+
 static int on_socket(struct connection *connection, enum lws_callback_reasons reason, void *in,
                      size_t size)
 {
@@ -105,6 +112,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     if (!connection)
         return 0;
     connection->wsi = wsi;
+    if (connection->unsent_bytes && may_have_sent(reason))
+        memory_settle(connection);
     return on_socket(connection, reason, in, size);
 }
 
@@ -151,6 +160,7 @@ static int create(struct server *server, struct lws_context_creation_info *info)
                   (uintmax_t)limit.rlim_cur, (uintmax_t)room, server->options.max_connections);
         server->options.max_connections = (uint32_t)room;
     }
+    server->room = server->options.max_connections;
     shown = limit;
     if (shown.rlim_cur > needed)
         shown.rlim_cur = needed;
@@ -201,7 +211,7 @@ int context_start(struct server *server, struct error *error)
     return 0;
 }
 
-struct connection *context_adopt(struct listener *listener, int fd)
+struct connection *context_adopt(struct listener *listener, int fd, const struct ip *peer)
 {
     struct server *server = listener->server;
     struct connection *connection = connection_new(server);
@@ -215,6 +225,7 @@ struct connection *context_adopt(struct listener *listener, int fd)
     struct lws *wsi;
 
     connection->tls = tls;
+    peer_arrive(connection, peer);
     wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
     if (wsi) {
         connection->wsi = wsi;

@@ -150,6 +150,8 @@ void http_close(struct connection *connection)
     if (!request)
         return;
     connection->u.request = NULL;
+    memory_arrived(connection);
+    peer_leave_token(connection);
     unmake_ready(request);
     if (request->query)
         hub_query_cancel(request->query);
@@ -173,11 +175,21 @@ static void finish_reading(struct http_request *request)
     struct connection *connection = request->connection;
 
     (void)lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
-    connection_pause(connection, true);
+    connection_pause(connection, PAUSE_HTTP, true);
+    request->due_ms = INT64_MAX;
+    memory_arrived(connection);
     if (request->parcel && !request->problem)
         http_submit(request);
     else
         http_make_ready(request);
+}
+
+static void expect_body(struct http_request *request)
+{
+    struct server *server = request->connection->server;
+
+    request->due_ms = (int64_t)uv_now(server->loop) + server->options.message_ms;
+    liveness_schedule(request->connection);
 }
 
 /* Decides what to do about the body; what can't or shan't be read is answered at once. */
@@ -196,6 +208,8 @@ static int begin_body(struct http_request *request)
         request->problem = http_authorize(request);
     if (!request->problem && request->route == ROUTE_EVENTS && request->method == METHOD_POST)
         request->problem = http_check_events(connection);
+    if (!request->problem)
+        request->problem = http_check_limits(request, length > 0 ? (uint64_t)length : 0);
     if (!request->problem && request->route == ROUTE_EVENTS && request->method == METHOD_POST)
         request->parcel = parcel_new(connection->server);
     if (length > 0 && expects_continue(wsi)) {
@@ -208,6 +222,8 @@ static int begin_body(struct http_request *request)
         http_make_ready(request);
     else if (length <= 0 && request->method != METHOD_POST)
         finish_reading(request);
+    else
+        expect_body(request);
     return 0;
 }
 
@@ -218,6 +234,10 @@ int http_handle(struct connection *connection, const char *path)
     if (connection->phase == PHASE_CLOSING || connection->kind != KIND_HTTP ||
         connection->u.request)
         return -1;
+    if (!peer_identify(connection)) {
+        peer_count_refusal(connection, REFUSAL_ADDRESS);
+        return -1;
+    }
     request = mem_zalloc(sizeof(*request));
     request->connection = connection;
     request->due_ms = INT64_MAX;
@@ -256,5 +276,5 @@ int http_body_complete(struct connection *connection)
 void http_rebound(struct connection *connection)
 {
     if (connection->kind == KIND_HTTP && connection->phase == PHASE_OPEN)
-        connection_pause(connection, false);
+        connection_pause(connection, PAUSE_HTTP, false);
 }

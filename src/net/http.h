@@ -29,12 +29,19 @@ enum http_route {
     X(TYPE, 415, "bad_content_type", "events are application/json or application/x-ndjson")        \
     X(DRAINING, 503, "shutting_down", "the server is shutting down; send it again later")          \
     X(CONNECTIONS, 503, "too_many_connections", "the server has no room for more connections")     \
+    X(ADDRESS, 429, "too_many_connections", "there are too many connections of this address")      \
+    X(TOKEN_CONNECTIONS, 429, "too_many_connections",                                              \
+      "there are too many connections with this token")                                            \
+    X(RATE, 429, "too_fast", "more was sent than may be; come again later")                        \
+    X(MEMORY, 503, "unavailable", "too much is being sent to this server; come again later")       \
+    X(BODY_LATE, 408, "message_timeout", "the body did not arrive whole in time")                  \
     X(UNAVAILABLE, 503, "unavailable", "the store does not answer; send it again later")           \
     X(NOT_FOUND, 404, "not_found", "there is nothing at this path")                                \
     X(METHOD, 405, "bad_method", "this path does not take that method")                            \
     X(UPGRADE, 426, "upgrade_required", "this path is a WebSocket")                                \
     X(TOPIC_MISSING, 400, "bad_topic", "name a topic: ?topic=total")                               \
     X(TOPIC_LONG, 400, "bad_topic", "a topic is too long")                                         \
+    X(TOPICS, 400, "too_many_topics", "more than 64 topics")                                       \
     X(PARAMETER, 400, "bad_parameter", "the only parameter is topic; write & in a topic as %26")
 
 enum http_problem {
@@ -58,6 +65,7 @@ struct http_request {
     struct buffer body;      /* of the answer, once there; why a token was refused */
     struct grant *grant;     /* of whoever asks; a reference; NULL: no limits */
     int64_t due_ms;          /* loop time */
+    uint32_t retry_s;        /* of PROBLEM_RATE: when to come again */
     enum http_method method;
     enum http_route route;
     enum http_problem problem;
@@ -73,7 +81,8 @@ struct http_answer {
     const char *type;    /* NULL: no body */
     const char *headers; /* more, each with CRLF; NULL: none */
     struct slice body;
-    bool close; /* and say so */
+    uint32_t retry_s; /* of 429 and 503; 0: some seconds */
+    bool close;       /* and say so */
 };
 
 /* http.c */
@@ -94,6 +103,8 @@ void http_serve(struct http_request *request);
 /* Whether whoever asks may. */
 enum http_problem http_authorize(struct http_request *request);
 enum http_problem http_check_events(struct connection *connection);
+/* Whether it comes at a bearable rate, and there is room for its body. */
+enum http_problem http_check_limits(struct http_request *request, uint64_t body_bytes);
 void http_submit(struct http_request *request);
 
 #endif

@@ -13,6 +13,8 @@
 #include "http.h"
 #include "livetally/json.h"
 
+#define RETRY_S 5
+
 static const struct {
     int status;
     const char *text;
@@ -24,10 +26,12 @@ static const struct {
     {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
     {411, "Length Required"},
     {413, "Content Too Large"},
     {415, "Unsupported Media Type"},
     {426, "Upgrade Required"},
+    {429, "Too Many Requests"},
     {503, "Service Unavailable"},
 };
 
@@ -69,8 +73,8 @@ static int write_answer(struct connection *connection, const struct http_answer 
         buffer_printf(out, "Content-Length: %zu\r\n", answer->body.size);
     if (answer->headers)
         buffer_append_text(out, answer->headers);
-    if (answer->status == 503)
-        buffer_append_text(out, "Retry-After: 5\r\n");
+    if (answer->status == 429 || answer->status == 503)
+        buffer_printf(out, "Retry-After: %u\r\n", answer->retry_s ? answer->retry_s : RETRY_S);
     if (close_after)
         buffer_append_text(out, "Connection: close\r\n");
     buffer_append_text(out, "X-Content-Type-Options: nosniff\r\n"
@@ -78,10 +82,11 @@ static int write_answer(struct connection *connection, const struct http_answer 
     if (with_body)
         buffer_append_slice(out, answer->body);
     connection->server->stats->http_requests++;
-    return lws_write(connection->wsi, (unsigned char *)out->data + LWS_PRE, out->size - LWS_PRE,
-                     LWS_WRITE_HTTP_FINAL) < 0
-               ? -1
-               : 0;
+    if (lws_write(connection->wsi, (unsigned char *)out->data + LWS_PRE, out->size - LWS_PRE,
+                  LWS_WRITE_HTTP_FINAL) < 0)
+        return -1;
+    memory_written(connection, out->size - LWS_PRE);
+    return 0;
 }
 
 /*
@@ -90,7 +95,7 @@ static int write_answer(struct connection *connection, const struct http_answer 
  */
 static bool has_leftovers(struct connection *connection)
 {
-    connection_pause(connection, false);
+    connection_pause(connection, PAUSE_HTTP, false);
     return lws_service_adjust_timeout(connection->server->context, 1, 0) == 0;
 }
 
@@ -106,7 +111,7 @@ void http_shut_half(struct connection *connection)
 
 static void linger(struct connection *connection, bool reading)
 {
-    connection_pause(connection, !reading);
+    connection_pause(connection, PAUSE_HTTP, !reading);
     connection_set_phase(connection, PHASE_CLOSING);
     http_shut_half(connection);
 }
@@ -134,7 +139,7 @@ void http_answer(struct http_request *request, const struct http_answer *answer)
         return;
     }
     /* Paused again while lws holds a part of it: lws would misread what comes meanwhile. */
-    connection_pause(connection, lws_partial_buffered(wsi));
+    connection_pause(connection, PAUSE_HTTP, lws_partial_buffered(wsi));
     liveness_schedule(connection);
     if (lws_http_transaction_completed(wsi))
         connection_kill(connection);
@@ -164,7 +169,9 @@ static void write_problem(struct buffer *body, const char *code, const char *tex
 void http_answer_problem(struct http_request *request, enum http_problem problem)
 {
     struct buffer body = BUFFER_INIT;
-    struct http_answer answer = {.status = problems[problem].status, .type = "application/json"};
+    struct http_answer answer = {.status = problems[problem].status,
+                                 .type = "application/json",
+                                 .retry_s = request->retry_s};
     bool refused = problem == PROBLEM_TOKEN || problem == PROBLEM_SCOPE;
 
     write_problem(&body, problems[problem].code,

@@ -11,6 +11,7 @@
 #define TOPIC_ARGUMENT "topic="
 #define ARGUMENT_BYTES 640 /* longer ones are no topics, and not worth echoing */
 #define ARGUMENTS_MAX  128 /* lws keeps fewer */
+#define TOPICS_MAX     64
 
 static void serve_metrics(struct http_request *request)
 {
@@ -83,6 +84,8 @@ static enum http_problem read_topics(struct lws *wsi, struct buffer *text, size_
             continue;
         if (strncmp(argument, TOPIC_ARGUMENT, strlen(TOPIC_ARGUMENT)) != 0)
             return PROBLEM_PARAMETER;
+        if (count == TOPICS_MAX)
+            return PROBLEM_TOPICS;
         buffer_append_text(text, argument + strlen(TOPIC_ARGUMENT));
         ends[count++] = text->size;
     }
@@ -94,8 +97,8 @@ static void serve_totals(struct http_request *request)
 {
     struct connection *connection = request->connection;
     struct buffer text = BUFFER_INIT;
-    struct slice topics[ARGUMENTS_MAX];
-    size_t ends[ARGUMENTS_MAX];
+    struct slice topics[TOPICS_MAX];
+    size_t ends[TOPICS_MAX];
     struct hub_query *query;
     enum http_problem problem;
     uint32_t count = 0;
@@ -145,8 +148,13 @@ static enum http_problem ask_token(struct http_request *request, enum grant_scop
 
     request->grant = admission.grant;
     request->body = admission.why;
-    if (admitted)
+    if (admitted && peer_join_token(connection, request->grant))
         return PROBLEM_NONE;
+    if (admitted) {
+        peer_leave_token(connection);
+        peer_count_refusal(connection, REFUSAL_TOKEN);
+        return PROBLEM_TOKEN_CONNECTIONS;
+    }
     auth_count(connection->server, admission.refusal);
     if (admission.refusal == AUTH_REFUSAL_MISSING)
         return PROBLEM_NO_TOKEN;
@@ -192,10 +200,32 @@ static bool content_type_ok(struct lws *wsi)
     return false;
 }
 
+static enum http_problem refusal_of(const struct connection *connection)
+{
+    return connection->refusal == REFUSAL_ADDRESS ? PROBLEM_ADDRESS : PROBLEM_CONNECTIONS;
+}
+
+/* Only what takes work: posts and totals. */
+enum http_problem http_check_limits(struct http_request *request, uint64_t body_bytes)
+{
+    struct connection *connection = request->connection;
+
+    if (connection->refused || (request->route != ROUTE_EVENTS && request->route != ROUTE_TOTALS))
+        return PROBLEM_NONE;
+    request->retry_s = pace_request(connection, body_bytes);
+    if (request->retry_s) {
+        peer_count_refusal(connection, REFUSAL_RATE);
+        return PROBLEM_RATE;
+    }
+    return memory_reserve(connection, body_bytes) ? PROBLEM_NONE : PROBLEM_MEMORY;
+}
+
 enum http_problem http_check_events(struct connection *connection)
 {
-    if (connection->refused)
-        return PROBLEM_CONNECTIONS;
+    if (connection->refused) {
+        peer_count_refusal(connection, (enum refusal)connection->refusal);
+        return refusal_of(connection);
+    }
     if (connection->server->draining)
         return PROBLEM_DRAINING;
     if (connection->server->pressed)
@@ -267,8 +297,8 @@ void http_serve(struct http_request *request)
     if (request->problem) {
         http_answer_problem(request, request->problem);
     } else if (request->connection->refused) {
-        request->connection->server->stats->connections_refused[REFUSAL_TOTAL]++;
-        http_answer_problem(request, PROBLEM_CONNECTIONS);
+        peer_count_refusal(request->connection, (enum refusal)request->connection->refusal);
+        http_answer_problem(request, refusal_of(request->connection));
     } else if (request->route == ROUTE_NONE) {
         http_answer_problem(request, PROBLEM_NOT_FOUND);
     } else if (!method_ok(request)) {
@@ -292,7 +322,14 @@ void http_serve(struct http_request *request)
 
 void http_expired(struct connection *connection)
 {
-    http_answer_problem(connection->u.request, PROBLEM_UNAVAILABLE);
+    struct http_request *request = connection->u.request;
+
+    if (request->state == REQUEST_READING) {
+        request->discard = true; /* what may still come of it */
+        http_answer_problem(request, PROBLEM_BODY_LATE);
+    } else {
+        http_answer_problem(request, PROBLEM_UNAVAILABLE);
+    }
 }
 
 void http_shut_down(struct connection *connection)

@@ -137,6 +137,14 @@ void ingest_close(struct connection *connection)
     connection->u.ingest = NULL;
 }
 
+/* Its ack can't be written now: no more is kept of it than that will say. */
+static void keep_unread(struct connection *connection, struct parcel *parcel)
+{
+    message_keep_rejections(&parcel->post.message);
+    parcel->unread_bytes = parcel_bytes(parcel);
+    memory_queue(connection, parcel->unread_bytes);
+}
+
 static void on_done(struct post *post)
 {
     struct parcel *parcel = (struct parcel *)post;
@@ -151,7 +159,7 @@ static void on_done(struct post *post)
     } else {
         parcel->done = true;
         if (!connection_writable(connection))
-            message_keep_rejections(&post->message);
+            keep_unread(connection, parcel);
         mark_dirty(connection->u.ingest);
     }
 }
@@ -167,10 +175,10 @@ static void regulate(struct connection *connection)
     if (connection->server->draining || connection->server->pressed ||
         ingest->window_events >= options->window_events ||
         ingest->window_bytes >= options->window_bytes)
-        connection_pause(connection, true);
+        connection_pause(connection, PAUSE_WINDOW, true);
     else if (ingest->window_events <= options->window_events / 2 &&
              ingest->window_bytes <= options->window_bytes / 2)
-        connection_pause(connection, false);
+        connection_pause(connection, PAUSE_WINDOW, false);
 }
 
 static bool whole_is_bad(const struct message *message)
@@ -254,6 +262,7 @@ static void write_ack(struct connection *connection)
     while (ingest->first != last) {
         first = ingest->first;
         take_out(ingest, first);
+        memory_unqueue(connection, first->unread_bytes);
         parcel_free(first);
     }
 }

@@ -54,6 +54,39 @@ static void prepare_tcp(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
 }
 
+void listener_take(struct listener *listener, int fd, const struct ip *peer, bool proxied)
+{
+    struct server *server = listener->server;
+    struct connection *connection;
+
+    if (!peer_is_welcome(server, peer)) {
+        (void)close(fd);
+        server->stats->connections_refused[REFUSAL_ADDRESS]++;
+        return;
+    }
+    connection = context_adopt(listener, fd, peer);
+    if (connection)
+        connection->proxied = proxied;
+}
+
+static void admit(struct listener *listener, int fd, const struct sockaddr *address)
+{
+    struct server *server = listener->server;
+    uint32_t count = server->connection_count + server->proxies.count;
+    struct ip peer = address_ip(address);
+
+    if (listener->tcp)
+        prepare_tcp(fd);
+    if (count >= server->options.max_connections + REFUSED_CONNECTIONS) {
+        (void)close(fd);
+        server->stats->connections_refused[REFUSAL_TOTAL]++;
+    } else if (listener->traits & LISTEN_PROXY) {
+        proxy_accept(listener, fd, &peer);
+    } else {
+        listener_take(listener, fd, &peer, false);
+    }
+}
+
 static void on_connections(uv_poll_t *poll, int status, int events)
 {
     struct listener *listener = poll->data;
@@ -63,7 +96,9 @@ static void on_connections(uv_poll_t *poll, int status, int events)
     if (status < 0)
         return;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        union any_address address = {.any.sa_family = AF_UNSPEC};
+        socklen_t size = sizeof(address);
+        int fd = accept4(listener->fd, &address.any, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE)
@@ -72,14 +107,7 @@ static void on_connections(uv_poll_t *poll, int status, int events)
                 continue;
             return;
         }
-        if (listener->tcp)
-            prepare_tcp(fd);
-        if (server->connection_count >= server->options.max_connections + REFUSED_CONNECTIONS) {
-            (void)close(fd);
-            server->stats->connections_refused[REFUSAL_TOTAL]++;
-            continue;
-        }
-        (void)context_adopt(listener, fd);
+        admit(listener, fd, &address.any);
     }
 }
 
@@ -299,6 +327,7 @@ static void on_closed(uv_handle_t *handle)
 
 void listener_close_all(struct server *server)
 {
+    proxy_close_all(server);
     for (uint32_t i = 0; i < server->listener_count; i++) {
         struct listener *listener = server->listeners[i];
         struct stat status;

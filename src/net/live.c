@@ -56,9 +56,11 @@ static bool send_directly(struct connection *connection, struct frame *frame)
         ask_for_room(connection);
         return false;
     }
-    if (sent < 0 ||
-        lws_write(connection->wsi, header + sent, size - (size_t)sent, LWS_WRITE_HTTP) < 0)
+    size -= (size_t)(sent > 0 ? sent : 0);
+    if (sent < 0 || lws_write(connection->wsi, header + sent, size, LWS_WRITE_HTTP) < 0)
         connection_kill(connection);
+    else
+        memory_written(connection, size);
     return true;
 }
 

@@ -14,17 +14,24 @@ static int64_t now_ms(const struct server *server)
     return (int64_t)uv_now(server->loop);
 }
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static int64_t open_due_ms(const struct connection *connection)
 {
     const struct server_options *options = &connection->server->options;
-    int64_t due, expiry;
+    int64_t due;
 
     if (connection->kind == KIND_HTTP)
         return http_due_ms(connection);
     due = connection->pinged ? connection->since_ms + options->ping_wait_ms
                              : connection->heard_ms + options->ping_idle_ms;
-    expiry = auth_due_ms(connection, now_ms(connection->server));
-    return expiry < due ? expiry : due;
+    due = least(due, auth_due_ms(connection, now_ms(connection->server)));
+    if (connection->arriving_bytes)
+        due = least(due, connection->arriving_since_ms + options->message_ms);
+    return least(due, pace_due_ms(connection));
 }
 
 static int64_t due_ms(const struct connection *connection)
@@ -120,6 +127,23 @@ static void ping(struct connection *connection)
     connection->since_ms = now_ms(connection->server);
 }
 
+static bool message_is_late(const struct connection *connection)
+{
+    const struct server *server = connection->server;
+
+    return connection->arriving_bytes &&
+           now_ms(server) >= connection->arriving_since_ms + server->options.message_ms;
+}
+
+/* Who isn't read from can't finish; only for want of memory he has to make room in the end. */
+static void end_late_message(struct connection *connection)
+{
+    if (connection->paused & ~PAUSE_MEMORY)
+        connection->arriving_since_ms = now_ms(connection->server);
+    else
+        connection_say_goodbye(connection, GOODBYE_MESSAGE_LATE);
+}
+
 static void expire(struct connection *connection)
 {
     struct server *server = connection->server;
@@ -136,6 +160,10 @@ static void expire(struct connection *connection)
         auth_late(connection);
     } else if (connection->phase == PHASE_OPEN && auth_expired(connection)) {
         return; /* saying goodbye has its own deadline */
+    } else if (connection->phase == PHASE_OPEN && pace_due_ms(connection) <= now_ms(server)) {
+        pace_look(connection);
+    } else if (connection->phase == PHASE_OPEN && message_is_late(connection)) {
+        end_late_message(connection);
     } else if (connection->phase == PHASE_OPEN && connection->paused) {
         liveness_heard(connection); /* it can't be heard while we don't listen */
     } else if (connection->phase == PHASE_OPEN && !connection->pinged) {

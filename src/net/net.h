@@ -7,7 +7,9 @@
  *   live.c       /v1/live                         upgrade.c    who may become a WebSocket
  *   http*.c      requests and answers             parcel.c     posts under way, recycled
  *   server.c     the public face, shutdown        assets.c     the pages, from memory
- *   auth.c       who it is, and what he may do
+ *   auth.c       who it is, and what he may do     peer.c       whose it is, and how many he has
+ *   pace.c       how fast somebody may send        memory.c     what all of them hold of it
+ *   proxy.c      the head that a proxy sends first
  *   tls.c        certificates, and TLS as lws doesn't do it by itself
  *
  * Ownership: a connection is made at accept and freed by LWS_CALLBACK_WSI_DESTROY; between lws's
@@ -29,7 +31,9 @@
 #include <uv.h>
 
 #include "livetally/buffer.h"
+#include "livetally/ip.h"
 #include "livetally/listen.h"
+#include "livetally/roster.h"
 #include "livetally/server.h"
 #include "livetally/tls.h"
 
@@ -76,12 +80,32 @@ enum connection_phase {
     X(FORBIDDEN, 4403, "forbidden", "the token does not allow this")                               \
     X(LATE, 4408, "auth_timeout", "no token came in time")                                         \
     X(BAD_MESSAGES, 4400, "too_many_bad_messages", "too many bad messages in a row")               \
-    X(CONNECTIONS, 4429, "too_many_connections", "the server has no room for more connections")
+    X(MESSAGE_LATE, 4408, "message_timeout", "a message did not arrive whole in time")             \
+    X(CONNECTIONS, 4429, "too_many_connections", "the server has no room for more connections")    \
+    X(ADDRESS, 4429, "too_many_connections", "there are too many connections of this address")     \
+    X(TOKEN_CONNECTIONS, 4429, "too_many_connections",                                             \
+      "there are too many connections with this token")                                            \
+    X(RATE, 4429, "too_fast", "more was sent than may be, for too long")
 
 enum goodbye {
 #define X(name, close, code, message) GOODBYE_##name,
     GOODBYES(X)
 #undef X
+};
+
+/* Why a connection is not read from. */
+enum {
+    PAUSE_WINDOW = 1, /* what it sent before waits */
+    PAUSE_HTTP = 2,   /* a request is being served */
+    PAUSE_RATE = 4,
+    PAUSE_MEMORY = 8, /* of messages under way */
+    PAUSE_ALL = 15,
+};
+
+/* Where a connection counts. */
+struct place {
+    struct party *party; /* NULL: nowhere */
+    bool guest;          /* over the limit: not among its members */
 };
 
 struct connection;
@@ -96,6 +120,7 @@ struct parcel {
     uint64_t bytes;             /* of text, as counted in the window */
     uint32_t events;            /* the same in events, at least 1 */
     uint64_t waiting_bytes;     /* of memory, while it waits for Redis */
+    uint64_t unread_bytes;      /* of memory, while its ack can't be written */
     bool done;
 };
 
@@ -109,17 +134,30 @@ struct connection {
     uint8_t phase;
     uint8_t goodbye;       /* enum goodbye, from PHASE_GOODBYE on */
     bool goodbye_sent : 1; /* the message; the close frame follows */
-    bool refused : 1;      /* over max_connections: to be told so */
+    uint8_t refusal;       /* enum refusal, when refused */
+    uint8_t paused;        /* PAUSE_…; not read from unless 0 */
+    bool refused : 1;      /* over a limit: to be told so */
     bool pinged : 1;       /* since heard_ms */
-    bool paused : 1;       /* not read from */
     bool binary : 1;       /* the message under way */
     bool nameless : 1;     /* came without a token that it needs */
     bool may_auth : 1;     /* may bring a token as its first message, which it doesn't need */
     bool tls : 1;
-    int64_t heard_ms;     /* loop time of the last sign of life */
-    int64_t since_ms;     /* loop time: start of the phase, or of the ping */
-    struct grant *grant;  /* a WebSocket's; a reference of its own; NULL: no limits */
-    struct buffer *words; /* an auth message as it comes, then why it was refused; or NULL */
+    bool proxied : 1; /* came to a listener of proxies */
+    bool cut_off : 1; /* its memory counts no more: it is being closed for that */
+    struct ip peer;   /* the other end, or whom a PROXY header named */
+    struct ip client; /* whom X-Forwarded-For names, if the peer may; limits go by this */
+    struct place address, token;
+    struct meter meter;
+    int64_t slow_since_ms; /* loop time: held back again and again since */
+    int64_t slow_until_ms;
+    int64_t arriving_since_ms; /* loop time: first piece of the message under way */
+    uint64_t arriving_bytes;   /* of that message; 0: none */
+    uint64_t queued_bytes;     /* what the peer has yet to read, as far as it is in our memory */
+    uint64_t unsent_bytes;     /* the part of those that lws has */
+    int64_t heard_ms;          /* loop time of the last sign of life */
+    int64_t since_ms;          /* loop time: start of the phase, or of the ping */
+    struct grant *grant;       /* a WebSocket's; a reference of its own; NULL: no limits */
+    struct buffer *words;      /* an auth message as it comes, then why it was refused; or NULL */
     union {
         struct ingest *ingest;
         struct http_request *request;
@@ -166,7 +204,22 @@ struct server {
 
     struct connection *connections;
     uint32_t connection_count;
-    uint32_t refused_count; /* of those */
+    uint32_t refused_count; /* of those, over max_connections */
+    uint32_t room;          /* for connections, as lws sized its tables */
+
+    struct roster addresses, tokens;
+    int64_t refusal_told_ms; /* loop time of the last line about one */
+    uint32_t refusals_untold;
+    struct {
+        struct proxy_wait *first, *last;
+        uint32_t count;
+    } proxies; /* sockets whose PROXY header isn't here yet */
+    uint64_t queued_bytes;
+    uint64_t arriving_bytes;
+    bool crowded;            /* some aren't read from because of those */
+    int64_t cut_off_told_ms; /* loop time */
+    uint32_t cut_off_count;  /* since */
+    uint64_t cut_off_bytes;
 
     struct connection *wheel[WHEEL_SLOTS];
     uint32_t wheel_count;
@@ -191,6 +244,7 @@ struct server {
     uv_timer_t hub_timer;
     uv_timer_t wheel_timer;
     uv_timer_t close_timer;
+    uv_timer_t proxy_timer;
     uv_idle_t close_idle;
     uint32_t handles; /* of ours, open */
     uint32_t close_turns;
@@ -211,14 +265,64 @@ int address_split(const char *address, struct address_parts *ret_parts, struct e
 int address_resolve(const struct address_parts *parts, struct addrinfo **ret_list,
                     struct error *error);
 bool address_is_loopback(const struct sockaddr *address);
+struct ip address_ip(const struct sockaddr *address);
 
 /* listener.c */
 void listener_close_all(struct server *server);
+/* Takes fd, a connection of this peer. */
+void listener_take(struct listener *listener, int fd, const struct ip *peer, bool proxied);
+
+/* proxy.c */
+void proxy_init(struct server *server);
+void proxy_accept(struct listener *listener, int fd, const struct ip *peer); /* takes fd */
+void proxy_close_all(struct server *server);
+
+/* peer.c */
+void peer_init(struct server *server);
+void peer_done(struct server *server);
+/* A proxy that is believed about who is behind it. */
+bool peer_is_trusted(const struct server *server, const struct ip *ip);
+/* There is room for one more of this address, or at least for telling it that there isn't. */
+bool peer_is_welcome(struct server *server, const struct ip *peer);
+void peer_arrive(struct connection *connection, const struct ip *peer);
+/*
+ * At the head of each request: finds out who is behind the peer, and counts the connection for him,
+ * which may refuse it. False: there is not even room for telling so.
+ */
+bool peer_identify(struct connection *connection);
+/* The request, or the whole connection, came through a proxy, trusted or not. */
+bool peer_is_forwarded(const struct connection *connection);
+/* False: over the limit, and counted as a guest. NULL, or a grant without a token: always true. */
+bool peer_join_token(struct connection *connection, const struct grant *grant);
+bool peer_token_is_crowded(const struct connection *connection); /* too many guests to be polite */
+void peer_leave_token(struct connection *connection);
+void peer_leave(struct connection *connection);
+void peer_refuse(struct connection *connection, enum refusal refusal);        /* to be told later */
+void peer_count_refusal(struct connection *connection, enum refusal refusal); /* and log it */
+
+/* pace.c */
+void pace_begin(struct connection *connection);
+void pace_received(struct connection *connection, size_t size, bool final);
+int64_t pace_due_ms(const struct connection *connection); /* loop time; INT64_MAX: not held back */
+void pace_look(struct connection *connection);            /* it is due, or the rates have changed */
+/* 0: may be served, and is counted; else come again in so many seconds. */
+uint32_t pace_request(struct connection *connection, uint64_t bytes);
+
+/* memory.c */
+void memory_written(struct connection *connection, size_t size); /* to lws, just now */
+void memory_settle(struct connection *connection);               /* lws may have sent it by now */
+void memory_queue(struct connection *connection, uint64_t bytes);
+void memory_unqueue(struct connection *connection, uint64_t bytes);
+bool memory_reserve(struct connection *connection, uint64_t bytes); /* for a body that will come */
+void memory_arriving(struct connection *connection, size_t size);   /* a piece; more will follow */
+void memory_arrived(struct connection *connection);
+void memory_look(struct server *server); /* whether those that wait for room may go on */
+void memory_leave(struct connection *connection);
 
 /* context.c */
 int context_start(struct server *server, struct error *error);
-/* Takes a socket that this listener accepted; NULL: it was closed. */
-struct connection *context_adopt(struct listener *listener, int fd);
+/* Takes a socket that this listener accepted from this peer; NULL: it was closed. */
+struct connection *context_adopt(struct listener *listener, int fd, const struct ip *peer);
 
 /* tls.c */
 void tls_prepare_context(SSL_CTX *context, struct server *server); /* of the vhost */
@@ -233,8 +337,8 @@ void connection_gone(struct connection *connection); /* lws closed it */
 void connection_free(struct connection *connection);
 void connection_kill(struct connection *connection); /* soon, without a word */
 void connection_set_phase(struct connection *connection, enum connection_phase phase);
-/* Stops or resumes reading. */
-void connection_pause(struct connection *connection, bool pause);
+/* Stops reading for these reasons (PAUSE_…), or resumes when no reason is left. */
+void connection_pause(struct connection *connection, uint8_t reasons, bool pause);
 /* Nothing of ours is waiting in lws, and data may be sent. */
 bool connection_writable(const struct connection *connection);
 void connection_ask_writable(struct connection *connection);
@@ -246,6 +350,7 @@ void connection_send_bytes(struct connection *connection, unsigned char *text, s
 void connection_open(struct connection *connection); /* it may begin */
 void connection_hello(struct connection *connection, const char *protocol);
 void connection_say_goodbye(struct connection *connection, enum goodbye goodbye);
+enum goodbye connection_refusal(const struct connection *connection); /* why it was refused */
 /* Socket events. The int ones return what the lws callback is to return. */
 int connection_established(struct connection *connection);
 int connection_received(struct connection *connection, const char *data, size_t size);
@@ -305,7 +410,8 @@ void ack_write(struct buffer *out, uint64_t upto, const struct parcel *first,
 
 /* parcel.c */
 struct parcel *parcel_new(struct server *server);
-void parcel_free(struct parcel *parcel); /* for the next one, or for good */
+void parcel_free(struct parcel *parcel);            /* for the next one, or for good */
+uint64_t parcel_bytes(const struct parcel *parcel); /* of memory */
 void parcel_drop_all(struct server *server);
 void parcel_parse(struct parcel *parcel);
 bool parcel_is_utf8(const struct parcel *parcel);
@@ -313,6 +419,7 @@ bool parcel_is_utf8(const struct parcel *parcel);
 bool parcel_is_auth(const struct parcel *parcel);
 void parcel_submit(struct parcel *parcel, uint64_t number, post_done_fn *done, void *origin);
 void parcel_settled(struct parcel *parcel); /* it waits no longer */
+void parcel_look(struct server *server);    /* whether there is room again for what would wait */
 
 /* live.c */
 void live_open(struct connection *connection);

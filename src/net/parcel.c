@@ -13,7 +13,7 @@
 #define KEPT_TEXT_BYTES (256U << 10) /* of one parcel; larger ones are rare */
 #define AUTH_BYTES      16384
 
-static uint64_t memory_of(const struct parcel *parcel)
+uint64_t parcel_bytes(const struct parcel *parcel)
 {
     const struct message *message = &parcel->post.message;
 
@@ -28,7 +28,7 @@ struct parcel *parcel_new(struct server *server)
 
     if (parcel) {
         server->parcels = parcel->next;
-        server->parcel_bytes -= memory_of(parcel);
+        server->parcel_bytes -= parcel_bytes(parcel);
         message_reset(&parcel->post.message);
     } else {
         parcel = mem_zalloc(sizeof(*parcel));
@@ -37,6 +37,7 @@ struct parcel *parcel_new(struct server *server)
     parcel->server = server;
     parcel->prev = NULL;
     parcel->next = NULL;
+    parcel->unread_bytes = 0;
     parcel->done = false;
     return parcel;
 }
@@ -59,7 +60,7 @@ void parcel_free(struct parcel *parcel)
         grant_unref(parcel->post.grant);
         parcel->post.grant = NULL;
     }
-    bytes = memory_of(parcel);
+    bytes = parcel_bytes(parcel);
     if (parcel->post.message.text.capacity > KEPT_TEXT_BYTES ||
         server->parcel_bytes + bytes > KEPT_BYTES) {
         drop(parcel);
@@ -123,18 +124,23 @@ bool parcel_is_auth(const struct parcel *parcel)
     return auth && json_reader_end(&reader);
 }
 
-void parcel_settled(struct parcel *parcel)
+void parcel_look(struct server *server)
 {
-    struct server *server = parcel->server;
-
-    server->waiting_bytes -= parcel->waiting_bytes;
-    parcel->waiting_bytes = 0;
     if (!server->pressed || server->waiting_bytes > server->options.waiting_bytes / 2)
         return;
     server->pressed = false;
     for (struct connection *at = server->connections; at; at = at->next)
         if (at->kind == KIND_INGEST && at->phase == PHASE_OPEN)
             ingest_tell_store(at); /* its turn to be flushed, and with it to be read from again */
+}
+
+void parcel_settled(struct parcel *parcel)
+{
+    struct server *server = parcel->server;
+
+    server->waiting_bytes -= parcel->waiting_bytes;
+    parcel->waiting_bytes = 0;
+    parcel_look(server);
 }
 
 void parcel_submit(struct parcel *parcel, uint64_t number, post_done_fn *done, void *origin)
@@ -151,7 +157,7 @@ void parcel_submit(struct parcel *parcel, uint64_t number, post_done_fn *done, v
     post->form_rejections = post->message.rejection_count;
     post->done = done;
     post->origin = origin;
-    parcel->waiting_bytes = memory_of(parcel);
+    parcel->waiting_bytes = parcel_bytes(parcel);
     server->waiting_bytes += parcel->waiting_bytes;
     if (server->waiting_bytes >= server->options.waiting_bytes)
         server->pressed = true;

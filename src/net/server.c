@@ -68,6 +68,7 @@ static void init_handles(struct server *server)
     server->close_timer.data = server;
     server->close_idle.data = server;
     liveness_init(server);
+    proxy_init(server);
     (void)uv_prepare_start(&server->flush, on_flush);
 }
 
@@ -91,6 +92,7 @@ int server_new(uv_loop_t *loop, const struct server_options *options, const stru
     server->store_available = true;
     if (getrandom(&server->random, sizeof(server->random), 0) < 0)
         server->random = uv_hrtime();
+    peer_init(server);
     result = context_start(server, error);
     if (result)
         goto out;
@@ -125,7 +127,7 @@ void server_drain(struct server *server)
     listener_close_all(server);
     for (struct connection *at = server->connections; at; at = at->next)
         if (at->kind == KIND_INGEST && at->phase == PHASE_OPEN)
-            connection_pause(at, true);
+            connection_pause(at, PAUSE_WINDOW, true);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -142,6 +144,7 @@ static void close_handles(struct server *server)
         (uv_handle_t *)&server->flush,       (uv_handle_t *)&server->hub_soon,
         (uv_handle_t *)&server->hub_timer,   (uv_handle_t *)&server->wheel_timer,
         (uv_handle_t *)&server->close_timer, (uv_handle_t *)&server->close_idle,
+        (uv_handle_t *)&server->proxy_timer,
     };
 
     server->handles = sizeof(handles) / sizeof(handles[0]);
@@ -204,6 +207,7 @@ void server_free(struct server *server)
     if (server->reserve_fd >= 0)
         (void)close(server->reserve_fd);
     parcel_drop_all(server);
+    peer_done(server);
     buffer_done(&server->scratch);
     free(server);
 }

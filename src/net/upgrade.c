@@ -150,6 +150,11 @@ int upgrade_confirm(struct connection *connection)
                       "Connection: Upgrade, Host and Sec-WebSocket-Key are required", NULL);
     if (!offer_ok(wsi, path->protocol))
         return refuse(connection, 400, "bad_subprotocol", path->complaint, NULL);
+    if (!peer_identify(connection)) {
+        peer_count_refusal(connection, REFUSAL_ADDRESS);
+        return http_refuse(connection, 429, "too_many_connections",
+                           "there are too many connections of this address", NULL);
+    }
     if (!origin_ok(connection, path->kind)) {
         auth_count(connection->server, AUTH_REFUSAL_ORIGIN);
         return http_refuse(connection, 403, "bad_origin", "not from a page of another site", NULL);

@@ -54,13 +54,13 @@ def test_a_reload_that_fails_changes_nothing(own, folder):
         assert "not reloaded" in (said := reload(daemon)) and "l.conf:2" in said
         assert viewer.subscribe("total")
         assert metrics(daemon)["livetally_reload_failures_total"] == 2
-        conf.write_text("[log]\nlevel = error\n[limits]\ntopics = 7\n[redis]\npoll_ms = 30\n")
+        conf.write_text("[log]\nlevel = error\n[limits]\nhosts = 7\n[redis]\npoll_ms = 30\n")
         daemon.signal(signal.SIGHUP)
         wait_for(lambda: metrics(daemon)["livetally_reloads_total"] == 1, 10, "the reload")
         assert "configuration reloaded" not in daemon.log, "it speaks of errors only, from now on"
-        conf.write_text("[log]\nlevel = info\n[limits]\ntopics = 7\n[redis]\npoll_ms = 30\n")
+        conf.write_text("[log]\nlevel = info\n[limits]\nhosts = 7\n[redis]\npoll_ms = 30\n")
         assert "configuration reloaded" in reload(daemon)
-        wait_for(lambda: "redis.poll_ms, limits.topics" in daemon.log, 5, "what needs a restart")
+        wait_for(lambda: "redis.poll_ms, limits.hosts" in daemon.log, 5, "what needs a restart")
 
 
 def test_public_topics(own, folder, uid):

@@ -71,6 +71,8 @@ static void names_of_descriptors_are_words_too(void **state)
 
     (void)state;
     assert_name("tls", LISTEN_TLS);
+    assert_name("proxy", LISTEN_PROXY);
+    assert_name("tls-proxy", LISTEN_TLS | LISTEN_PROXY);
     assert_name("livetallyd.socket", 0);
     assert_name("unknown", 0);
     assert_name("", 0);
