@@ -137,6 +137,17 @@ static void write_url(struct listener *listener, const union any_address *addres
     }
 }
 
+/* One that was handed over listens already, with the backlog that its unit says. */
+static int start_listening(int fd)
+{
+    int listening = 0;
+    socklen_t size = sizeof(listening);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening)
+        return 0;
+    return listen(fd, BACKLOG);
+}
+
 /* Takes fd, also on failure. */
 static int add_listener(struct server *server, int fd, uint32_t traits, const char *path,
                         struct error *error)
@@ -155,7 +166,7 @@ static int add_listener(struct server *server, int fd, uint32_t traits, const ch
         return error_set(error, ERROR_INVALID, "there is no certificate to speak TLS with");
     }
     memset(&address, 0, sizeof(address));
-    if (getsockname(fd, &address.any, &size) || listen(fd, BACKLOG) ||
+    if (getsockname(fd, &address.any, &size) || start_listening(fd) ||
         fcntl(fd, F_SETFL, O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC)) {
         (void)close(fd);
         return error_set(error, ERROR_SYSTEM, "can't listen: %s", strerror(errno));
