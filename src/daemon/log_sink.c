@@ -62,5 +62,7 @@ static void sink_write(void *context, enum log_level level, const char *text)
 
 struct log log_sink_log(struct log_sink *sink, enum log_level level)
 {
-    return (struct log){.level = level, .write = sink_write, .context = sink};
+    sink->limiter.clock = sink->clock;
+    return (struct log){
+        .level = level, .write = sink_write, .context = sink, .limiter = &sink->limiter};
 }

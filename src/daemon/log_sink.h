@@ -13,6 +13,7 @@
 struct log_sink {
     const struct clock *clock;
     bool journal;
+    struct log_limiter limiter;
 };
 
 /* True when stderr is the stream that systemd connected to the journal. */

@@ -192,7 +192,7 @@ static void test_log(void **state)
 {
     (void)state;
     struct lines lines = {0};
-    struct log log = {LOG_LEVEL_NOTICE, keep_line, &lines};
+    struct log log = {LOG_LEVEL_NOTICE, keep_line, &lines, NULL};
     log_print(NULL, LOG_LEVEL_ERROR, "nobody listens");
     log_print(&log, LOG_LEVEL_INFO, "dropped");
     assert_int_equal(lines.count, 0);
@@ -204,6 +204,65 @@ static void test_log(void **state)
     assert_string_equal(lines.text, "a b  c ");
     log_print(&log, LOG_LEVEL_ERROR, "%01500d", 1);
     assert_int_equal(strlen(lines.text), 1024);
+}
+
+static int64_t read_ms(void *context)
+{
+    return *(const int64_t *)context;
+}
+
+/* A flood of one kind of line is bounded and counted, and hides no line of another kind. */
+static void test_log_limiter(void **state)
+{
+    (void)state;
+    int64_t now_ms = 5000;
+    struct clock clock = {.monotonic_ms = read_ms, .context = &now_ms};
+    struct log_limiter limiter = {.clock = &clock};
+    struct lines lines = {0};
+    struct log log = {LOG_LEVEL_NOTICE, keep_line, &lines, &limiter};
+    static const char flood[] = "flood peer=%d", once[] = "something else";
+    for (int i = 0; i < LOG_KIND_LINES + 30; i++)
+        log_print(&log, LOG_LEVEL_NOTICE, flood, i);
+    assert_int_equal(lines.count, LOG_KIND_LINES);
+    assert_string_equal(lines.text, "flood peer=19");
+    log_print(&log, LOG_LEVEL_NOTICE, once);
+    assert_string_equal(lines.text, "something else");
+    log_tell_left_out(&log); /* not before its time is over */
+    now_ms += LOG_KIND_MS;
+    log_print(&log, LOG_LEVEL_NOTICE, flood, 50); /* nor before what was left out is told */
+    assert_int_equal(lines.count, LOG_KIND_LINES + 1);
+    log_tell_left_out(&log);
+    assert_int_equal(lines.count, LOG_KIND_LINES + 2);
+    assert_string_equal(lines.text, "left out lines=31 seconds=10 like: flood peer=%d");
+    log_tell_left_out(&log);
+    assert_int_equal(lines.count, LOG_KIND_LINES + 2);
+    log_print(&log, LOG_LEVEL_NOTICE, flood, 51);
+    assert_string_equal(lines.text, "flood peer=51");
+    for (int i = 0; i < 10; i++) { /* as many as may be, for ever */
+        now_ms += LOG_KIND_MS;
+        for (int line = 0; line < LOG_KIND_LINES; line++)
+            log_print(&log, LOG_LEVEL_NOTICE, flood, i);
+    }
+    assert_int_equal(lines.count, LOG_KIND_LINES + 3 + 10 * LOG_KIND_LINES);
+    log_tell_left_out(&log);
+    assert_int_equal(lines.count, LOG_KIND_LINES + 3 + 10 * LOG_KIND_LINES);
+}
+
+/* More kinds than there are places for share the last place: bounded all the same. */
+static void test_log_limiter_full(void **state)
+{
+    (void)state;
+    int64_t now_ms = 5000;
+    struct clock clock = {.monotonic_ms = read_ms, .context = &now_ms};
+    struct log_limiter limiter = {.clock = &clock};
+    struct lines lines = {0};
+    struct log log = {LOG_LEVEL_NOTICE, keep_line, &lines, &limiter};
+    static const char formats[LOG_KINDS + 10][2] = {{0}};
+    void (*print)(const struct log *log, enum log_level level, const char *format, ...) = log_print;
+    for (int i = 0; i < LOG_KINDS + 10; i++)
+        for (int line = 0; line < 30; line++)
+            print(&log, LOG_LEVEL_NOTICE, formats[i]);
+    assert_int_equal(lines.count, LOG_KINDS * LOG_KIND_LINES);
 }
 
 static void test_clock(void **state)
@@ -219,11 +278,17 @@ static void test_clock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),         cmocka_unit_test(test_append),
-        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_printf),
-        cmocka_unit_test(test_against_model), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_error),         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_append),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_printf),
+        cmocka_unit_test(test_against_model),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_log),
         cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_log_limiter),
+        cmocka_unit_test(test_log_limiter_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
