@@ -157,6 +157,9 @@ void board_each(const struct board *board, board_group_fn *visit, void *context)
 
 uint32_t board_cell_count(const struct board *board);
 uint32_t board_group_count(const struct board *board);
+uint32_t
+board_held_count(const struct board *board); /* watched, dirty or taken: can't be dropped */
+size_t board_memory_bytes(const struct board *board); /* without the logs of watched groups */
 /* Watched, dirty and taken cells are over max_cells: no more groups should be watched. */
 bool board_full(const struct board *board);
 /*

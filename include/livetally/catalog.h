@@ -60,6 +60,7 @@ struct catalog *catalog_new(uint32_t max_entries);
 void catalog_free(struct catalog *catalog);
 void catalog_clear(struct catalog *catalog);
 uint32_t catalog_count(const struct catalog *catalog, enum catalog_kind kind);
+size_t catalog_memory_bytes(const struct catalog *catalog);
 bool catalog_full(const struct catalog *catalog, enum catalog_kind kind);
 
 /* NULL: not known here. The entry lives until it is next put or the catalog is cleared. */

@@ -108,6 +108,7 @@ struct hub_query *hub_query(struct hub *hub, const struct grant *grant, const st
                             void *context); /* NULL: already done */
 void hub_query_cancel(struct hub_query *query);
 
+void hub_refresh_stats(const struct hub *hub); /* what is only looked at when it is asked for */
 uint32_t hub_viewer_count(const struct hub *hub);
 uint32_t hub_topic_count(const struct hub *hub);
 uint32_t hub_audience_count(const struct hub *hub);

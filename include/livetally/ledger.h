@@ -11,6 +11,7 @@
 #define LIVETALLY_LEDGER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "livetally/slice.h"
@@ -37,5 +38,6 @@ void ledger_learn(struct ledger *ledger, struct slice id, enum record_place plac
 bool ledger_find(const struct ledger *ledger, struct slice id, enum record_place *ret_place,
                  struct slice *ret_bytes);
 uint32_t ledger_count(const struct ledger *ledger);
+size_t ledger_memory_bytes(const struct ledger *ledger);
 
 #endif

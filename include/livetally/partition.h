@@ -72,6 +72,7 @@ bool partition_want(void *partition, struct group_key key);
 
 const struct view *partition_view(const struct partition *partition);
 bool partition_available(const struct partition *partition); /* connected and live */
+void partition_refresh_stats(const struct partition *partition);
 /* Writes the body of /readyz and says whether it is ready. */
 bool partition_health(const struct partition *partition, struct buffer *json);
 

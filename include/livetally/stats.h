@@ -34,7 +34,6 @@
     X(redis_failures, "redis_failures_total", "Connections to Redis that failed or broke")         \
     X(connections_ingest, "ingest_connections_total", "Ingest connections accepted")               \
     X(connections_live, "live_connections_total", "Live connections accepted")                     \
-    X(http_requests, "http_requests_total", "HTTP requests answered")                              \
     X(reloads, "reloads_total", "Times the configuration was reloaded")                            \
     X(reload_failures, "reload_failures_total", "Reloads refused, which changed nothing")          \
     X(tls_loads, "tls_certificate_loads_total", "Changed certificates taken over")                 \
@@ -52,13 +51,16 @@
 #define STATS_GAUGES(X)                                                                            \
     X(ingest_connections, "ingest_connections", "Open ingest connections")                         \
     X(live_connections, "live_connections", "Open live connections")                               \
+    X(slow_viewers, "slow_live_connections", "Live connections whose socket takes no more")        \
     X(queued_events, "queued_events", "Events received and not yet durable")                       \
+    X(ready, "ready", "1 while /readyz says ready")                                                \
     X(redis_connected, "redis_connected", "1 while connected to Redis and caught up")              \
     X(stale, "stale", "1 while totals may be behind Redis")                                        \
     X(lane, "lane", "Number of the claimed lane, -1 without one")                                  \
     X(lanes, "lanes", "Lanes that exist in the data set")                                          \
     X(tls_certificate_ends_s, "tls_certificate_expiry_timestamp_seconds",                          \
       "When the TLS certificate expires, as Unix time; 0 without one")                             \
+    X(seats_taken, "seats_taken", "Lanes that a daemon holds, this one among them")                \
     X(board_cells, "board_cells", "Cells in memory")                                               \
     X(board_groups, "board_groups", "Groups of cells in memory")                                   \
     X(dirty_cells, "dirty_cells", "Cells not yet in a checkpoint")                                 \
@@ -102,6 +104,71 @@ enum refusal {
         REFUSAL_COUNT
 };
 
+/* What is answered, by status: its text */
+#define HTTP_STATUSES(X)                                                                           \
+    X(200, "OK")                                                                                   \
+    X(304, "Not Modified")                                                                         \
+    X(400, "Bad Request")                                                                          \
+    X(401, "Unauthorized")                                                                         \
+    X(403, "Forbidden")                                                                            \
+    X(404, "Not Found")                                                                            \
+    X(405, "Method Not Allowed")                                                                   \
+    X(408, "Request Timeout")                                                                      \
+    X(411, "Length Required")                                                                      \
+    X(413, "Content Too Large")                                                                    \
+    X(415, "Unsupported Media Type")                                                               \
+    X(426, "Upgrade Required")                                                                     \
+    X(429, "Too Many Requests")                                                                    \
+    X(503, "Service Unavailable")
+
+enum http_status_place {
+#define X(status, text) HTTP_STATUS_##status,
+    HTTP_STATUSES(X)
+#undef X
+        HTTP_STATUS_COUNT
+};
+
+/* Memory by what holds it, as asked of the allocator: kind, its label */
+#define MEMORY_KINDS(X)                                                                            \
+    X(CELLS, "cells") /* the board: groups and their totals */                                     \
+    X(IDS, "ids")                                                                                  \
+    X(ORDERS, "cached_orders")                                                                     \
+    X(WAITING, "waiting") /* posts on their way to Redis, and room kept for the next */            \
+    X(TOPICS, "topics")   /* topics, audiences and viewers, without what lws holds for a socket */ \
+    X(CATALOG, "catalog")                                                                          \
+    X(OTHER, "other") /* the rest of what is resident: code, sockets, free heap */
+
+enum memory_kind {
+#define X(name, label) MEMORY_##name,
+    MEMORY_KINDS(X)
+#undef X
+        MEMORY_KIND_COUNT
+};
+
+/* What has a bound, so that an alert can be a ratio: name, its label */
+#define LIMITS(X)                                                                                  \
+    X(CONNECTIONS, "connections")                                                                  \
+    X(DESCRIPTORS, "descriptors")                                                                  \
+    X(WAITING_BYTES, "waiting_bytes")                                                              \
+    X(TOPICS, "topics")                                                                            \
+    X(CELLS, "cells")                                                                              \
+    X(HOSTS, "hosts")                                                                              \
+    X(COUNTIES, "counties")                                                                        \
+    X(PRODUCTS, "products")                                                                        \
+    X(SESSIONS, "sessions")                                                                        \
+    X(PLATFORMS, "platforms")                                                                      \
+    X(CATALOG_HOSTS, "catalog_hosts")                                                              \
+    X(CATALOG_PRODUCTS, "catalog_products")                                                        \
+    X(CATALOG_SESSIONS, "catalog_sessions")                                                        \
+    X(SEATS, "seats")
+
+enum limit {
+#define X(name, label) LIMIT_##name,
+    LIMITS(X)
+#undef X
+        LIMIT_COUNT
+};
+
 #define STATS_BUCKETS 16
 
 struct histogram {
@@ -112,7 +179,15 @@ struct histogram {
 /* field, metric name, help, bounds as 16 ascending numbers */
 #define STATS_HISTOGRAMS(X)                                                                        \
     X(ack_seconds, "ack_seconds", "From receiving a message to its ack", SECONDS)                  \
+    X(push_seconds, "ack_to_push_seconds",                                                         \
+      "From the oldest acked change of an update to its last viewer's socket", SECONDS)            \
     X(commit_seconds, "commit_seconds", "From sending a commit to its reply", SECONDS)             \
+    X(checkpoint_seconds, "checkpoint_seconds", "From the start of a checkpoint to its end",       \
+      SECONDS)                                                                                     \
+    X(redis_seconds, "redis_roundtrip_seconds", "From sending a command to Redis to its reply",    \
+      SECONDS)                                                                                     \
+    X(loop_lag_seconds, "loop_lag_seconds",                                                        \
+      "How late the event loop comes to a timer, looked at ten times a second", SECONDS)           \
     X(batch_events, "batch_events", "Events in a commit", EVENTS)
 
 #define STATS_BOUNDS_SECONDS                                                                       \
@@ -124,6 +199,16 @@ struct histogram {
     {                                                                                              \
         1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768, 1024                        \
     }
+
+/* Of the whole process, by the names that all exporters use. */
+struct process_stats {
+    double cpu_seconds;
+    double start_time_seconds; /* Unix time */
+    uint64_t resident_bytes;
+    uint64_t virtual_bytes;
+    uint64_t open_descriptors;
+    uint64_t max_descriptors;
+};
 
 struct stats {
 #define X(field, name, help) uint64_t field;
@@ -138,6 +223,11 @@ struct stats {
     uint64_t rejections[REJECTION_CODE_COUNT];
     uint64_t auth_refusals[AUTH_REFUSAL_COUNT];
     uint64_t connections_refused[REFUSAL_COUNT];
+    uint64_t http_requests[HTTP_STATUS_COUNT];
+    uint64_t memory_bytes[MEMORY_KIND_COUNT];
+    uint64_t limits[LIMIT_COUNT];
+    uint64_t limits_used[LIMIT_COUNT];
+    struct process_stats process;
 };
 
 enum stats_bounds { STATS_SECONDS, STATS_EVENTS };

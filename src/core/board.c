@@ -149,6 +149,7 @@ struct group *board_open(struct board *board, struct group_key key)
     group->state = GROUP_COLD;
     group->used_ms = board->now_ms;
     cell_index_init(&group->index);
+    board->group_bytes += group_memory_bytes(group);
     put_group(board, group);
     group->all_next = board->all_first;
     if (board->all_first != NULL)
@@ -174,6 +175,7 @@ void group_drop(struct board *board, struct group *group)
     if (board->evict_next == group)
         board->evict_next = group->all_next;
     board->cell_count -= group->cell_count;
+    board->group_bytes -= group_memory_bytes(group);
     board->group_count--;
     group_free(group);
 }
@@ -216,6 +218,19 @@ uint32_t board_cell_count(const struct board *board)
 uint32_t board_group_count(const struct board *board)
 {
     return board->group_count;
+}
+
+uint32_t board_held_count(const struct board *board)
+{
+    return board->held_cells;
+}
+
+size_t board_memory_bytes(const struct board *board)
+{
+    return sizeof(*board) + board->group_bytes +
+           ((size_t)board->group_mask + 1) * sizeof(*board->groups) +
+           ((size_t)board->dirty_mask + 1) * sizeof(*board->dirty) +
+           board->changed_capacity * sizeof(struct group *);
 }
 
 bool board_full(const struct board *board)

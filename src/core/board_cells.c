@@ -46,12 +46,15 @@ static void resize_index(struct cell_index *index, size_t slot_count)
     free(old);
 }
 
+static bool cell_index_is_full(const struct cell_index *index)
+{
+    return ((size_t)index->used + 1) * 3 > ((size_t)index->mask + 1) * 2;
+}
+
 void cell_index_insert(struct cell_index *index, uint32_t key, uint32_t place)
 {
-    size_t slot_count = (size_t)index->mask + 1;
-
-    if (((size_t)index->used + 1) * 3 > slot_count * 2)
-        resize_index(index, slot_count * 2);
+    if (cell_index_is_full(index))
+        resize_index(index, ((size_t)index->mask + 1) * 2);
     put_slot(index, (struct cell_slot){key, place + 1});
     index->used++;
 }
@@ -82,16 +85,33 @@ void cell_index_remove(struct cell_index *index, uint32_t key)
     index->used--;
 }
 
+static void grow_cells(struct board *board, struct group *group)
+{
+    size_t bytes = group_memory_bytes(group);
+
+    group->cell_capacity = group->cell_capacity ? group->cell_capacity * 2 : CELLS_MIN;
+    group->cells = mem_resize(group->cells, group->cell_capacity, sizeof(*group->cells));
+    board->group_bytes += group_memory_bytes(group) - bytes;
+}
+
+static void grow_index(struct board *board, struct group *group)
+{
+    size_t bytes = group_memory_bytes(group);
+
+    resize_index(&group->index, ((size_t)group->index.mask + 1) * 2);
+    board->group_bytes += group_memory_bytes(group) - bytes;
+}
+
 struct cell *group_cell_open(struct board *board, struct group *group, uint32_t key)
 {
     uint32_t place = cell_index_find(&group->index, key);
 
     if (place != PLACE_NONE)
         return &group->cells[place];
-    if (group->cell_count == group->cell_capacity) {
-        group->cell_capacity = group->cell_capacity ? group->cell_capacity * 2 : CELLS_MIN;
-        group->cells = mem_resize(group->cells, group->cell_capacity, sizeof(*group->cells));
-    }
+    if (group->cell_count == group->cell_capacity)
+        grow_cells(board, group);
+    if (cell_index_is_full(&group->index))
+        grow_index(board, group);
     place = group->cell_count++;
     group->cells[place] = (struct cell){.key = key, .flags = group->complete ? CELL_BASE : 0};
     cell_index_insert(&group->index, key, place);
@@ -114,8 +134,9 @@ void group_cell_remove(struct board *board, struct group *group, uint32_t place)
     board->cell_count--;
 }
 
-void group_cells_shrink(struct group *group)
+void group_cells_shrink(struct board *board, struct group *group)
 {
+    size_t bytes = group_memory_bytes(group);
     size_t slot_count = (size_t)group->index.mask + 1;
     uint32_t capacity = group->cell_capacity;
 
@@ -129,6 +150,7 @@ void group_cells_shrink(struct group *group)
         slot_count /= 2;
     if (slot_count != (size_t)group->index.mask + 1)
         resize_index(&group->index, slot_count);
+    board->group_bytes -= bytes - group_memory_bytes(group);
 }
 
 struct cell *group_cell(const struct group *group, uint32_t cell_key)

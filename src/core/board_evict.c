@@ -46,7 +46,7 @@ static void sweep_cells(struct eviction *eviction, struct group *group)
         eviction->freed++;
     }
     if (group->hand == 0)
-        group_cells_shrink(group);
+        group_cells_shrink(eviction->board, group);
 }
 
 /* True when it is done with the group, which may be gone then. */

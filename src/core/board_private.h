@@ -54,6 +54,7 @@ struct board {
     struct group *evict_next; /* where board_evict() goes on; NULL: a new round begins */
     int64_t evict_round_ms;   /* when the last one began */
     uint32_t cell_count;
+    size_t group_bytes;  /* of all groups and their cells */
     uint32_t held_cells; /* of watched groups all, of others those dirty or taken */
 
     struct dirty_cell *dirty; /* ring */
@@ -109,6 +110,12 @@ static inline uint32_t cell_index_find(const struct cell_index *index, uint32_t 
     }
 }
 
+static inline size_t group_memory_bytes(const struct group *group)
+{
+    return sizeof(*group) + group->cell_capacity * sizeof(*group->cells) +
+           ((size_t)group->index.mask + 1) * sizeof(*group->index.slots);
+}
+
 /* board_cells.c */
 void cell_index_init(struct cell_index *index);
 void cell_index_done(struct cell_index *index);
@@ -119,7 +126,7 @@ struct cell *group_cell_open(struct board *board, struct group *group, uint32_t 
 /* Fills the gap with the group's last cell. */
 void group_cell_remove(struct board *board, struct group *group, uint32_t place);
 /* Gives back memory that the cells no longer need. */
-void group_cells_shrink(struct group *group);
+void group_cells_shrink(struct board *board, struct group *group);
 /* Counts towards board_full(). */
 static inline uint32_t group_held_cells(const struct group *group)
 {

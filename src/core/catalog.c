@@ -29,6 +29,7 @@ struct shelf {
 struct catalog {
     struct shelf shelves[CATALOG_KIND_COUNT];
     uint32_t max_entries;
+    size_t item_bytes; /* of all items */
     uint64_t changes;
     uint64_t cleared; /* `changes` when it was, last */
 };
@@ -49,6 +50,11 @@ struct catalog *catalog_new(uint32_t max_entries)
     return catalog;
 }
 
+static size_t item_memory_bytes(const struct item *item)
+{
+    return sizeof(*item) + item->entry.id.size + item->json.size + item->plain.capacity;
+}
+
 static void item_free(struct item *item)
 {
     if (item == NULL)
@@ -66,6 +72,7 @@ void catalog_clear(struct catalog *catalog)
         shelf->count = 0;
         id_table_clear(&shelf->table);
     }
+    catalog->item_bytes = 0;
     catalog->cleared = ++catalog->changes;
 }
 
@@ -167,6 +174,7 @@ int catalog_put(struct catalog *catalog, enum catalog_kind kind, struct slice id
     if (item == NULL)
         return ERROR_CORRUPT;
     if (place != ID_TABLE_NONE) {
+        catalog->item_bytes -= item_memory_bytes(shelf->items[place]);
         item_free(shelf->items[place]);
         shelf->items[place] = item;
     } else {
@@ -177,6 +185,20 @@ int catalog_put(struct catalog *catalog, enum catalog_kind kind, struct slice id
         shelf->items[shelf->count] = item;
         id_table_insert(&shelf->table, id_table_hash(&shelf->table, id), shelf->count++);
     }
+    catalog->item_bytes += item_memory_bytes(item);
     item->change = ++catalog->changes;
     return 0;
+}
+
+size_t catalog_memory_bytes(const struct catalog *catalog)
+{
+    size_t bytes = sizeof(*catalog) + catalog->item_bytes;
+
+    for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++) {
+        const struct shelf *shelf = &catalog->shelves[kind];
+
+        bytes += shelf->capacity * sizeof(struct item *) +
+                 ((size_t)shelf->table.mask + 1) * sizeof(*shelf->table.slots);
+    }
+    return bytes;
 }

@@ -78,8 +78,15 @@ void hub_limit(struct viewer *viewer, const struct grant *grant)
     viewer->grant = grant;
 }
 
+static void set_blocked(struct viewer *viewer, bool blocked)
+{
+    viewer->hub->stats->slow_viewers += (int)blocked - (int)viewer->blocked;
+    viewer->blocked = blocked;
+}
+
 void hub_leave(struct viewer *viewer)
 {
+    set_blocked(viewer, false);
     viewer_forget(viewer);
     audience_detach(viewer);
     link_remove(&viewer->by_silence);
@@ -93,7 +100,7 @@ bool hub_send(struct viewer *viewer, struct frame *frame)
     struct hub *hub = viewer->hub;
 
     if (!viewer->ops->send(viewer->peer, frame)) {
-        viewer->blocked = true;
+        set_blocked(viewer, true);
         return false;
     }
     hub->stats->frames_pushed++;
@@ -109,7 +116,7 @@ void hub_drained(struct viewer *viewer)
     struct frame *unsent = viewer->unsent;
 
     hub_observe(viewer->hub);
-    viewer->blocked = false;
+    set_blocked(viewer, false);
     if (unsent) {
         if (!hub_send(viewer, unsent))
             return;
@@ -121,9 +128,23 @@ void hub_drained(struct viewer *viewer)
     viewer_go_on(viewer);
 }
 
+/* For the time from a commit to its push; once a commit, however many viewers there are. */
+static void date_change(struct hub *hub)
+{
+    int64_t now_ms;
+
+    if (hub->viewer_count == 0 || board_version(hub->live.view->board) == hub->live.now.version)
+        return;
+    now_ms = clock_monotonic_ms(&hub->clock);
+    for (int i = 0; i < INTERVAL_COUNT; i++)
+        if (hub->classes[i].changed_ms == 0)
+            hub->classes[i].changed_ms = now_ms;
+}
+
 void hub_groups_changed(struct hub *hub)
 {
     hub->groups_changed = true;
+    date_change(hub);
 }
 
 static void prepare_topics(struct hub *hub)

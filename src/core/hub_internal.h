@@ -110,6 +110,9 @@ struct interval_class {
     struct link *next_audience; /* of the round */
     struct link *next_viewer;   /* of the audience before it; NULL: begin with next_audience */
     uint32_t viewer_count;
+    int64_t changed_ms;       /* monotonic, oldest change that no round began after; 0: none */
+    int64_t round_changed_ms; /* the same when the round began */
+    bool round_pushed;        /* it had something for somebody */
 };
 
 struct inbox_message {

@@ -112,6 +112,7 @@ static bool serve_audience(struct hub *hub, struct interval_class *class, struct
         --*budget;
         if (audience->changed <= audience->settled)
             return true;
+        class->round_pushed = true;
         audience->settled = audience->changed;
         class->next_viewer = audience->viewers.next;
     }
@@ -128,6 +129,25 @@ static bool serve_audience(struct hub *hub, struct interval_class *class, struct
     return true;
 }
 
+static void begin_round(struct hub *hub, struct interval_class *class)
+{
+    class->round_seq = hub->live.now.seq;
+    class->round_changed_ms = class->changed_ms;
+    class->changed_ms = 0;
+    class->round_pushed = false;
+    class->in_round = true;
+    class->next_audience = class->audiences.next;
+    class->next_viewer = NULL;
+}
+
+static void end_round(struct hub *hub, struct interval_class *class)
+{
+    class->in_round = false;
+    if (class->round_pushed && class->round_changed_ms)
+        histogram_add(&hub->stats->push_seconds, STATS_SECONDS,
+                      (double)(clock_monotonic_ms(&hub->clock) - class->round_changed_ms) / 1e3, 1);
+}
+
 static bool run_round(struct hub *hub, struct interval_class *class, uint32_t *budget)
 {
     while (class->next_audience != &class->audiences) {
@@ -137,7 +157,7 @@ static bool run_round(struct hub *hub, struct interval_class *class, uint32_t *b
             return false;
         class->next_audience = class->next_audience->next;
     }
-    class->in_round = false;
+    end_round(hub, class);
     return true;
 }
 
@@ -154,10 +174,7 @@ bool hub_push(struct hub *hub, uint32_t *budget)
             plan_next_round(class, now_ms, changed);
             if (!changed)
                 continue;
-            class->round_seq = hub->live.now.seq;
-            class->in_round = true;
-            class->next_audience = class->audiences.next;
-            class->next_viewer = NULL;
+            begin_round(hub, class);
         }
         if (class->in_round && !run_round(hub, class, budget))
             return false;
@@ -167,6 +184,7 @@ bool hub_push(struct hub *hub, uint32_t *budget)
 
 void hub_push_begin(struct hub *hub, struct interval_class *class)
 {
+    class->changed_ms = 0; /* it is sent all that was before */
     plan_next_round(class, hub->live.monotonic_ms, false);
 }
 

@@ -22,6 +22,7 @@ struct ledger {
     struct entry *entries;
     uint32_t max;
     uint32_t next; /* the oldest, where the next new id goes */
+    size_t bytes;  /* of what the entries own */
     struct id_table index;
 };
 
@@ -56,6 +57,7 @@ void ledger_clear(struct ledger *ledger)
         free(ledger->entries[i].bytes);
     memset(ledger->entries, 0, ledger->max * sizeof *ledger->entries);
     ledger->next = 0;
+    ledger->bytes = 0;
     id_table_clear(&ledger->index);
 }
 
@@ -81,7 +83,9 @@ void ledger_learn(struct ledger *ledger, struct slice id, enum record_place plac
     struct entry *entry = entry_for(ledger, id);
     size_t size = id.size + (place == PLACE_NOWHERE ? 0 : bytes.size);
     if (entry->capacity < size || !entry->bytes) {
+        ledger->bytes -= entry->capacity;
         entry->capacity = (uint32_t)((size + 15) & ~(size_t)15);
+        ledger->bytes += entry->capacity;
         free(entry->bytes);
         entry->bytes = mem_alloc(entry->capacity);
     }
@@ -109,4 +113,10 @@ bool ledger_find(const struct ledger *ledger, struct slice id, enum record_place
 uint32_t ledger_count(const struct ledger *ledger)
 {
     return ledger->index.used;
+}
+
+size_t ledger_memory_bytes(const struct ledger *ledger)
+{
+    return sizeof *ledger + ledger->max * sizeof *ledger->entries +
+           ((size_t)ledger->index.mask + 1) * sizeof *ledger->index.slots + ledger->bytes;
 }

@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "livetally/version.h"
+
 #define PREFIX "livetally_"
 
 static const double bounds_of[][STATS_BUCKETS] = {
@@ -58,48 +60,112 @@ static void write_histogram(struct buffer *out, const char *name, const char *he
                   (unsigned long long)total);
 }
 
-static void write_rejections(struct buffer *out, const struct stats *stats)
-{
-    write_head(out, "rejections_total", "Events rejected, by code", "counter");
-    for (int code = 0; code < REJECTION_CODE_COUNT; code++) {
-        buffer_printf(out, PREFIX "rejections_total{code=\"%s\"} %llu\n",
-                      rejection_code_name((enum rejection_code)code),
-                      (unsigned long long)stats->rejections[code]);
-    }
-}
+/* A metric of several samples, which one label tells apart. */
+struct family {
+    const char *name;
+    const char *help;
+    const char *type;
+    const char *label;
+    const char *const *values; /* of the label */
+    int count;
+};
 
-static void write_reasons(struct buffer *out, const char *name, const char *help,
-                          const char *const labels[], const uint64_t counts[], int count)
+static void write_family(struct buffer *out, const struct family *family, const uint64_t *samples)
 {
-    write_head(out, name, help, "counter");
-    for (int i = 0; i < count; i++)
-        buffer_printf(out, PREFIX "%s{reason=\"%s\"} %llu\n", name, labels[i],
-                      (unsigned long long)counts[i]);
+    write_head(out, family->name, family->help, family->type);
+    for (int i = 0; i < family->count; i++)
+        buffer_printf(out, PREFIX "%s{%s=\"%s\"} %llu\n", family->name, family->label,
+                      family->values[i], (unsigned long long)samples[i]);
 }
 
 static void write_refusals(struct buffer *out, const struct stats *stats)
 {
-    static const char *const auth_labels[] = {
 #define X(name, label) label,
-        AUTH_REFUSALS(X)
+    static const char *const auth_reasons[] = {AUTH_REFUSALS(X)};
+    static const char *const reasons[] = {REFUSALS(X)};
 #undef X
-    };
-    static const char *const labels[] = {
-#define X(name, label) label,
-        REFUSALS(X)
-#undef X
-    };
+    const char *codes[REJECTION_CODE_COUNT];
 
-    write_reasons(out, "auth_refusals_total",
-                  "Requests and connections refused for who sent them, by reason", auth_labels,
-                  stats->auth_refusals, AUTH_REFUSAL_COUNT);
-    write_reasons(out, "connections_refused_total",
-                  "Connections not served or sent away for other reasons, by reason", labels,
-                  stats->connections_refused, REFUSAL_COUNT);
+    for (int code = 0; code < REJECTION_CODE_COUNT; code++)
+        codes[code] = rejection_code_name((enum rejection_code)code);
+    write_family(out,
+                 &(struct family){"rejections_total", "Events rejected, by code", "counter", "code",
+                                  codes, REJECTION_CODE_COUNT},
+                 stats->rejections);
+    write_family(out,
+                 &(struct family){"auth_refusals_total",
+                                  "Requests and connections refused for who sent them, by reason",
+                                  "counter", "reason", auth_reasons, AUTH_REFUSAL_COUNT},
+                 stats->auth_refusals);
+    write_family(out,
+                 &(struct family){"connections_refused_total",
+                                  "Connections not served or sent away for other reasons, by "
+                                  "reason",
+                                  "counter", "reason", reasons, REFUSAL_COUNT},
+                 stats->connections_refused);
+}
+
+static void write_http(struct buffer *out, const struct stats *stats)
+{
+#define X(status, text) #status,
+    static const char *const statuses[] = {HTTP_STATUSES(X)};
+#undef X
+
+    write_family(out,
+                 &(struct family){"http_requests_total", "HTTP requests answered, by status",
+                                  "counter", "code", statuses, HTTP_STATUS_COUNT},
+                 stats->http_requests);
+}
+
+static void write_room(struct buffer *out, const struct stats *stats)
+{
+#define X(name, label) label,
+    static const char *const kinds[] = {MEMORY_KINDS(X)};
+    static const char *const names[] = {LIMITS(X)};
+#undef X
+
+    write_family(out,
+                 &(struct family){"memory_bytes",
+                                  "Resident memory by what holds it; other is the rest of it",
+                                  "gauge", "kind", kinds, MEMORY_KIND_COUNT},
+                 stats->memory_bytes);
+    write_family(out,
+                 &(struct family){"limit", "Most that there may be, by name", "gauge", "name",
+                                  names, LIMIT_COUNT},
+                 stats->limits);
+    write_family(out,
+                 &(struct family){"limit_used", "How many there are of what has a limit, by name",
+                                  "gauge", "name", names, LIMIT_COUNT},
+                 stats->limits_used);
+}
+
+static void write_plain(struct buffer *out, const char *name, const char *type, const char *help,
+                        double value)
+{
+    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", name, help, name, type, name,
+                  value);
+}
+
+static void write_process(struct buffer *out, const struct process_stats *process)
+{
+    write_plain(out, "process_cpu_seconds_total", "counter", "Time spent on a processor",
+                process->cpu_seconds);
+    write_plain(out, "process_resident_memory_bytes", "gauge", "Resident memory",
+                (double)process->resident_bytes);
+    write_plain(out, "process_virtual_memory_bytes", "gauge", "Virtual memory",
+                (double)process->virtual_bytes);
+    write_plain(out, "process_open_fds", "gauge", "Open file descriptors",
+                (double)process->open_descriptors);
+    write_plain(out, "process_max_fds", "gauge", "Most file descriptors that may be open",
+                (double)process->max_descriptors);
+    write_plain(out, "process_start_time_seconds", "gauge", "Start of the process, Unix time",
+                process->start_time_seconds);
 }
 
 void stats_write(struct buffer *out, const struct stats *stats)
 {
+    write_head(out, "build_info", "1; the label says which version this is", "gauge");
+    buffer_append_text(out, PREFIX "build_info{version=\"" LIVETALLY_VERSION "\"} 1\n");
 #define X(field, name, help) write_counter(out, name, help, stats->field);
     STATS_COUNTERS(X)
 #undef X
@@ -110,6 +176,8 @@ void stats_write(struct buffer *out, const struct stats *stats)
     write_histogram(out, name, help, STATS_##bounds, &stats->field);
     STATS_HISTOGRAMS(X)
 #undef X
-    write_rejections(out, stats);
     write_refusals(out, stats);
+    write_http(out, stats);
+    write_room(out, stats);
+    write_process(out, &stats->process);
 }

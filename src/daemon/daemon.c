@@ -170,6 +170,7 @@ static void make_loop(struct daemon *daemon)
     daemon->soon.data = daemon;
     service_start(&daemon->service, &daemon->loop, daemon_describe, daemon);
     certificate_watch(daemon);
+    monitor_start(&daemon->monitor, &daemon->loop, &daemon->log, &daemon->stats);
 }
 
 static int make_redis(struct daemon *daemon, struct error *error)
@@ -241,6 +242,7 @@ static void unmake(struct daemon *daemon)
         partition_free(daemon->partition);
     service_close(&daemon->service);
     certificate_unwatch(daemon);
+    monitor_close(&daemon->monitor);
     uv_close((uv_handle_t *)&daemon->deadline, NULL);
     uv_close((uv_handle_t *)&daemon->begin, NULL);
     uv_close((uv_handle_t *)&daemon->soon, NULL);
@@ -306,6 +308,7 @@ int daemon_run(const struct config *config, int argc, char **argv)
     daemon->terminal = isatty(STDIN_FILENO) == 1;
     daemon->started_ms = clock_monotonic_ms(&clock_system);
     daemon->stats.lane = -1;
+    daemon->stats.process.start_time_seconds = (double)clock_wall_ms(&clock_system) / 1e3;
     make_log(daemon);
     listeners_take_handed(daemon);
     (void)signal(SIGPIPE, SIG_IGN);

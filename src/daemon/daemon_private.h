@@ -15,6 +15,7 @@
 #include "livetally/server.h"
 #include "livetally/stats.h"
 #include "log_sink.h"
+#include "monitor.h"
 #include "service.h"
 #include "settings.h"
 #include "state_dir.h"
@@ -38,6 +39,7 @@ struct daemon {
     struct state_dir state;
     struct stats stats;
     struct service service;
+    struct monitor monitor;
     enum phase phase;
     int exit_code;
     bool signalled;

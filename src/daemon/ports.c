@@ -6,6 +6,7 @@
 
 #include "daemon_private.h"
 #include "livetally/version.h"
+#include "process.h"
 
 static bool port_authenticate(void *context, struct slice token, bool in_url,
                               struct grant **ret_grant, enum auth_refusal *ret_refusal,
@@ -59,16 +60,18 @@ static bool port_alive(void *context, struct buffer *json)
 static void port_refresh_stats(void *context)
 {
     struct daemon *daemon = context;
-    const struct view *view = partition_view(daemon->partition);
     struct stats *stats = &daemon->stats;
-    stats->redis_connected = view->ready ? 1 : 0;
-    stats->stale = view->stale ? 1 : 0;
-    stats->board_cells = board_cell_count(view->board);
-    stats->board_groups = board_group_count(view->board);
-    stats->dirty_cells = board_dirty_count(view->board);
-    stats->names = names_count(view->names);
-    stats->topics = hub_topic_count(daemon->hub);
-    stats->audiences = hub_audience_count(daemon->hub);
+    uint64_t known_bytes = 0;
+    partition_refresh_stats(daemon->partition);
+    hub_refresh_stats(daemon->hub);
+    process_refresh_stats(&stats->process);
+    for (int kind = 0; kind < MEMORY_OTHER; kind++)
+        known_bytes += stats->memory_bytes[kind];
+    stats->memory_bytes[MEMORY_OTHER] = stats->process.resident_bytes > known_bytes
+                                            ? stats->process.resident_bytes - known_bytes
+                                            : 0;
+    stats->limits[LIMIT_DESCRIPTORS] = stats->process.max_descriptors;
+    stats->limits_used[LIMIT_DESCRIPTORS] = stats->process.open_descriptors;
 }
 
 const struct server_ops server_ports = {

@@ -6,6 +6,7 @@
  * drop what the peer has yet to receive. So unless the peer asked for it, having said all it had to
  * say, our half is shut and the rest of the peer's is given a moment.
  */
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -19,20 +20,9 @@ static const struct {
     int status;
     const char *text;
 } statuses[] = {
-    {200, "OK"},
-    {304, "Not Modified"},
-    {400, "Bad Request"},
-    {401, "Unauthorized"},
-    {403, "Forbidden"},
-    {404, "Not Found"},
-    {405, "Method Not Allowed"},
-    {408, "Request Timeout"},
-    {411, "Length Required"},
-    {413, "Content Too Large"},
-    {415, "Unsupported Media Type"},
-    {426, "Upgrade Required"},
-    {429, "Too Many Requests"},
-    {503, "Service Unavailable"},
+#define X(status, text) {status, text},
+    HTTP_STATUSES(X)
+#undef X
 };
 
 static const struct {
@@ -45,12 +35,14 @@ static const struct {
 #undef X
 };
 
-static const char *status_text(int status)
+static enum http_status_place find_status(int status)
 {
-    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
-        if (statuses[i].status == status)
-            return statuses[i].text;
-    return "Error";
+    int place = 0;
+
+    while (place < HTTP_STATUS_COUNT && statuses[place].status != status)
+        place++;
+    assert(place < HTTP_STATUS_COUNT);
+    return (enum http_status_place)place;
 }
 
 static bool peer_closes(struct lws *wsi)
@@ -65,8 +57,9 @@ static int write_answer(struct connection *connection, const struct http_answer 
                         bool close_after, bool with_body)
 {
     struct buffer *out = connection_begin(connection);
+    enum http_status_place place = find_status(answer->status);
 
-    buffer_printf(out, "HTTP/1.1 %d %s\r\n", answer->status, status_text(answer->status));
+    buffer_printf(out, "HTTP/1.1 %d %s\r\n", answer->status, statuses[place].text);
     if (answer->type)
         buffer_printf(out, "Content-Type: %s\r\n", answer->type);
     if (answer->status != 304)
@@ -81,7 +74,7 @@ static int write_answer(struct connection *connection, const struct http_answer 
                             "Cross-Origin-Resource-Policy: same-origin\r\n\r\n");
     if (with_body)
         buffer_append_slice(out, answer->body);
-    connection->server->stats->http_requests++;
+    connection->server->stats->http_requests[place]++;
     if (lws_write(connection->wsi, (unsigned char *)out->data + LWS_PRE, out->size - LWS_PRE,
                   LWS_WRITE_HTTP_FINAL) < 0)
         return -1;

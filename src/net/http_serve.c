@@ -13,13 +13,25 @@
 #define ARGUMENTS_MAX  128 /* lws keeps fewer */
 #define TOPICS_MAX     64
 
+static void refresh_stats(const struct server *server)
+{
+    struct stats *stats = server->stats;
+
+    stats->memory_bytes[MEMORY_WAITING] = server->parcel_bytes + server->waiting_bytes;
+    stats->limits[LIMIT_WAITING_BYTES] = server->options.waiting_bytes;
+    stats->limits_used[LIMIT_WAITING_BYTES] = server->waiting_bytes;
+    stats->limits[LIMIT_CONNECTIONS] = server->options.max_connections;
+    stats->limits_used[LIMIT_CONNECTIONS] = server->connection_count;
+    server->ops.refresh_stats(server->ops.context);
+}
+
 static void serve_metrics(struct http_request *request)
 {
     struct server *server = request->connection->server;
     struct buffer body = BUFFER_INIT;
     struct http_answer answer = {.status = 200, .type = METRICS_TYPE};
 
-    server->ops.refresh_stats(server->ops.context);
+    refresh_stats(server);
     stats_write(&body, server->stats);
     answer.body = buffer_slice(&body);
     http_answer(request, &answer);

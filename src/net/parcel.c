@@ -129,6 +129,7 @@ void parcel_look(struct server *server)
     if (!server->pressed || server->waiting_bytes > server->options.waiting_bytes / 2)
         return;
     server->pressed = false;
+    log_print(server->log, LOG_LEVEL_NOTICE, "tools are read from again");
     for (struct connection *at = server->connections; at; at = at->next)
         if (at->kind == KIND_INGEST && at->phase == PHASE_OPEN)
             ingest_tell_store(at); /* its turn to be flushed, and with it to be read from again */
@@ -159,8 +160,13 @@ void parcel_submit(struct parcel *parcel, uint64_t number, post_done_fn *done, v
     post->origin = origin;
     parcel->waiting_bytes = parcel_bytes(parcel);
     server->waiting_bytes += parcel->waiting_bytes;
-    if (server->waiting_bytes >= server->options.waiting_bytes)
+    if (server->waiting_bytes >= server->options.waiting_bytes && !server->pressed) {
         server->pressed = true;
+        log_print(
+            server->log, LOG_LEVEL_WARNING,
+            "no tool is read from: what waits for Redis has reached limits.waiting_bytes=%llu",
+            (unsigned long long)server->options.waiting_bytes);
+    }
     server->stats->messages++;
     server->stats->message_bytes += post->message.text.size;
     server->ops.submit(server->ops.context, post);

@@ -124,6 +124,8 @@ static void concluded(void *context, const redisReply *reply)
     partition_note_accepted(partition, &partition->checkpoint_refused);
     checkpoint->concluded = checkpoint->version;
     partition->stats->checkpoints++;
+    histogram_add(&partition->stats->checkpoint_seconds, STATS_SECONDS,
+                  (double)(partition_now_ms(partition) - checkpoint->began_ms) / 1e3, 1);
 }
 
 static void conclude(struct partition *partition)
@@ -388,6 +390,7 @@ void checkpoint_tick(struct partition *partition)
         checkpoint->concluded == partition->fence.version && !feed_is_old(partition, now_ms))
         return;
     checkpoint->running = true;
+    checkpoint->began_ms = now_ms;
     checkpoint->version = partition->fence.version;
     checkpoint->cells_left = board_dirty_count(partition->view.board);
     checkpoint->feed_bytes = partition->feed_bytes;

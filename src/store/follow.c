@@ -188,7 +188,7 @@ static void health_read(void *context, const redisReply *reply)
     partition->health_pending = false;
     if (partition->phase != PHASE_LIVE)
         return;
-    if (!reply_is_array(reply, 1 + LANE_COUNT) || !reply_uint(reply->element[0], &generation)) {
+    if (!reply_is_array(reply, 1 + 2 * LANE_COUNT) || !reply_uint(reply->element[0], &generation)) {
         if (reply->type == REDIS_REPLY_ERROR)
             partition_resync_by(partition, reply, "MGET");
         else
@@ -199,6 +199,10 @@ static void health_read(void *context, const redisReply *reply)
         partition->fence.generation = generation;
         ledger_clear(partition->ledger);
     }
+    partition->stats->seats_taken = 0;
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        partition->stats->seats_taken +=
+            reply->element[1 + LANE_COUNT + lane]->type == REDIS_REPLY_STRING;
     partition->stats->lanes = 0;
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
         bool exists = reply_uint(reply->element[1 + lane], &version);
@@ -234,12 +238,16 @@ void follow_health(struct partition *partition)
     key_meta(&partition->keys, key);
     redis_link_command(partition->link, epoch_read, partition, "HGET %s epoch", key);
     buffer_reset(&partition->command);
-    resp_start(&partition->command, 2 + LANE_COUNT);
+    resp_start(&partition->command, 2 + 2 * LANE_COUNT);
     resp_text(&partition->command, "MGET");
     key_generation(&partition->keys, key);
     resp_text(&partition->command, key);
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
         key_lane(&partition->keys, lane, "ver", key);
+        resp_text(&partition->command, key);
+    }
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        key_lane(&partition->keys, lane, "owner", key);
         resp_text(&partition->command, key);
     }
     partition->health_sent_ms = now_ms;

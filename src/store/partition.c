@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "livetally/json.h"
 #include "livetally/mem.h"
 #include "partition_private.h"
 #include "resp.h"
@@ -365,29 +364,6 @@ const struct view *partition_view(const struct partition *partition)
 bool partition_available(const struct partition *partition)
 {
     return partition->phase == PHASE_LIVE && !partition->commit_refused;
-}
-
-bool partition_health(const struct partition *partition, struct buffer *json)
-{
-    static const char *const phases[] = {"redis_unavailable", "loading", "live", "stopped"};
-    bool refused = partition->commit_refused || partition->checkpoint_refused;
-    bool ready =
-        partition->view.ready && !partition->view.stale && !partition->stopping && !refused;
-    buffer_append_byte(json, '{');
-    json_field_bool(json, "ready", ready);
-    json_field_string(json, "state", slice_of(phases[partition->phase]));
-    json_field_bool(json, "stale", partition->view.stale);
-    json_field_string(json, "epoch", slice_of(partition->view.epoch));
-    if (partition->phase == PHASE_LIVE) {
-        json_field_uint(json, "lane", partition->fence.lane);
-        json_field_uint(json, "version", partition->fence.version);
-    }
-    if (partition->problem[0])
-        json_field_string(json, "problem", slice_of(partition->problem));
-    if (partition->loss[0])
-        json_field_string(json, "lost_writes", slice_of(partition->loss));
-    buffer_append_byte(json, '}');
-    return ready;
 }
 
 /* --- stopping ----------------------------------------------------------------------------- */

@@ -80,6 +80,7 @@ struct pipeline {
     bool in_flight;          /* a commit was sent and its outcome is not known */
     uint64_t expect_version; /* version it makes */
     int64_t sent_ms;
+    uint64_t sent_ns;
     struct buffer command;
 };
 
@@ -116,6 +117,7 @@ struct checkpoint {
     bool run_asks[CHECKPOINT_CELLS];         /* at a run's first ref: any of its bases was */
     uint64_t concluded;                      /* version of the last one */
     uint64_t feed_bytes;                     /* partition.feed_bytes when it began */
+    int64_t began_ms;
     int64_t next_ms;
     struct feed_mark marks[FEED_MARKS]; /* ring */
     uint32_t mark_first, mark_count;

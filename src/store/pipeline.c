@@ -53,21 +53,21 @@ void partition_submit(struct partition *partition, struct post *post)
 
 /* --- the end of a batch ------------------------------------------------------------------- */
 
-static void count_post(struct partition *partition, const struct post *post, int64_t now_ms)
+static void count_post(struct partition *partition, const struct post *post, int64_t now_ns)
 {
     struct stats *stats = partition->stats;
     stats->duplicates += post->duplicates;
     stats->parked += post->parked;
     for (uint32_t i = 0; i < post->message.rejection_count; i++)
         stats->rejections[post->message.rejections[i].code]++;
-    histogram_add(&stats->ack_seconds, STATS_SECONDS,
-                  (double)(now_ms * INT64_C(1000000) - post->received_ns) / 1e9, 1);
+    histogram_add(&stats->ack_seconds, STATS_SECONDS, (double)(now_ns - post->received_ns) / 1e9,
+                  1);
 }
 
 static void finish_batch(struct partition *partition)
 {
     struct pipeline *pipeline = &partition->pipeline;
-    int64_t now_ms = partition_now_ms(partition);
+    int64_t now_ns = (int64_t)uv_hrtime();
     pipeline->queued_events -= batch_event_count(pipeline->batch);
     partition->stats->queued_events = (int64_t)pipeline->queued_events;
     pipeline->state = PIPELINE_IDLE;
@@ -77,7 +77,7 @@ static void finish_batch(struct partition *partition)
     struct post *post = batch_take(pipeline->batch);
     while (post) {
         struct post *next = post->next;
-        count_post(partition, post, now_ms);
+        count_post(partition, post, now_ns);
         post->done(post);
         post = next;
     }
@@ -212,9 +212,8 @@ static void committed(void *context, const redisReply *reply)
     struct pipeline *pipeline = &partition->pipeline;
     if (!reply)
         return;
-    int64_t now_ms = partition_now_ms(partition);
     histogram_add(&partition->stats->commit_seconds, STATS_SECONDS,
-                  (double)(now_ms - pipeline->sent_ms) / 1e3, 1);
+                  (double)(uv_hrtime() - pipeline->sent_ns) / 1e9, 1);
     partition_heard(partition, pipeline->sent_ms);
     switch (commit_answer(reply, &partition->judge)) {
     case COMMIT_DONE:
@@ -258,6 +257,7 @@ static void send_commit(struct partition *partition)
     pipeline->state = PIPELINE_COMMITTING;
     pipeline->expect_version = partition->fence.version + 1;
     pipeline->sent_ms = partition_now_ms(partition);
+    pipeline->sent_ns = uv_hrtime();
     pipeline->in_flight = true;
     if (!redis_link_send(partition->link, buffer_slice(&pipeline->command), committed, partition))
         pipeline->in_flight = false; /* link_down() follows, and then the way in */

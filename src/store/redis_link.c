@@ -75,7 +75,7 @@ static void ring_push(struct redis_link *link, redis_reply_fn *done, void *conte
         link->ring_head = 0;
     }
     uint32_t tail = (link->ring_head + link->ring_count) & (link->ring_size - 1);
-    link->ring[tail] = (struct pending){done, context, uv_now(link->loop)};
+    link->ring[tail] = (struct pending){done, context, uv_now(link->loop), uv_hrtime()};
     link->ring_count++;
 }
 
@@ -117,6 +117,9 @@ static void on_reply(redisAsyncContext *redis, void *reply_memory, void *private
         link->state = STATE_BREAKING; /* hiredis is tearing down; on_disconnect follows */
         link->reason[0] = '\0';
     }
+    if (reply)
+        histogram_add(&link->stats->redis_seconds, STATS_SECONDS,
+                      (double)(uv_hrtime() - pending.sent_ns) / 1e9, 1);
     if (pending.done) {
         pending.done(pending.context, is_live(link) ? reply : NULL);
     }

@@ -29,6 +29,7 @@ struct pending {
     redis_reply_fn *done;
     void *context;
     uint64_t sent_ms; /* uv_now */
+    uint64_t sent_ns; /* uv_hrtime */
 };
 
 struct redis_link {

@@ -2,6 +2,7 @@
  * The board's bounds: what waits for a checkpoint, and what is dropped when nobody needs it.
  */
 #include "board_fixture.h"
+#include "core/board_private.h"
 #include "livetally/mem.h"
 
 static void dirty_cells_are_taken_oldest_first(void **state)
@@ -150,6 +151,41 @@ static void full_means_too_much_that_cannot_go(void **state)
     board_free(board);
 }
 
+static void add_group_bytes(void *context, struct group *group)
+{
+    *(size_t *)context += group_memory_bytes(group);
+}
+
+/* What it says it holds is what its groups hold, while they grow, shrink and go. */
+static void its_memory_is_that_of_its_groups(void **state)
+{
+    (void)state;
+    struct board *board = new_board(100000);
+    size_t most = 0;
+
+    for (uint32_t step = 1; step <= 400; step++) {
+        size_t bytes = 0;
+        for (uint32_t host = 1; host <= step / 200 * 50 + 1; host++)
+            apply(board, 0, step * 1000 + host, true, order(step % 200 + host, host, 1));
+        if (step % 10 == 0)
+            checkpoint(board);
+        board_set_now(board, step * 1000);
+        board_evict(board, step * 1000 - 20000);
+        board_each(board, add_group_bytes, &bytes);
+        assert_int_equal(board->group_bytes, bytes);
+        assert_true(board_memory_bytes(board) > bytes);
+        most = bytes > most ? bytes : most;
+    }
+    checkpoint(board);
+    for (int64_t now_ms = 1000000; board_group_count(board) && now_ms < 2000000; now_ms += 1000) {
+        board_set_now(board, now_ms);
+        board_evict(board, now_ms - 1);
+    }
+    assert_int_equal(board->group_bytes, 0);
+    assert_true(most > 100000);
+    board_free(board);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +194,7 @@ int main(void)
         cmocka_unit_test(idle_cells_of_busy_groups_are_dropped),
         cmocka_unit_test(an_idle_loaded_group_becomes_cold),
         cmocka_unit_test(full_means_too_much_that_cannot_go),
+        cmocka_unit_test(its_memory_is_that_of_its_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

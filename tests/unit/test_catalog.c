@@ -369,6 +369,25 @@ static void it_is_bounded_and_counts_changes(void **state)
     catalog_free(catalog);
 }
 
+static void it_knows_its_memory(void **state)
+{
+    struct catalog *catalog = catalog_new(10);
+    size_t empty, one;
+    (void)state;
+
+    assert_int_equal(catalog_put(catalog, CATALOG_HOST, SLICE("a"), SLICE("{\"time\":1}")), 0);
+    catalog_clear(catalog);
+    empty = catalog_memory_bytes(catalog);
+    assert_int_equal(catalog_put(catalog, CATALOG_HOST, SLICE("a"), SLICE("{\"time\":1}")), 0);
+    one = catalog_memory_bytes(catalog);
+    assert_true(one > empty + sizeof(struct catalog_entry));
+    assert_int_equal(catalog_put(catalog, CATALOG_HOST, SLICE("a"), SLICE("{\"time\":1234}")), 0);
+    assert_int_equal(catalog_memory_bytes(catalog), one + 3);
+    catalog_clear(catalog);
+    assert_int_equal(catalog_memory_bytes(catalog), empty);
+    catalog_free(catalog);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +399,7 @@ int main(void)
         cmocka_unit_test(the_longest_entry_fits),
         cmocka_unit_test(what_is_no_entry_is_refused),
         cmocka_unit_test(it_is_bounded_and_counts_changes),
+        cmocka_unit_test(it_knows_its_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

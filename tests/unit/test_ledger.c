@@ -116,12 +116,32 @@ static void test_ledger_forgets_the_oldest(void **state)
     ledger_free(ledger);
 }
 
+/* Memory is what the entries hold: no more, no less, however they change. */
+static void test_ledger_knows_its_memory(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new(0, 5);
+    char bytes[64] = {0};
+    ledger_learn(ledger, slice_of(ids[0]), PLACE_NOWHERE, (struct slice){NULL, 0});
+    size_t least = ledger_memory_bytes(ledger);
+    ledger_learn(ledger, slice_of(ids[0]), PLACE_CURRENT, (struct slice){bytes, sizeof bytes});
+    size_t grown = ledger_memory_bytes(ledger);
+    assert_int_equal(grown - least, sizeof bytes);
+    ledger_learn(ledger, slice_of(ids[0]), PLACE_CURRENT, (struct slice){bytes, 1});
+    assert_int_equal(ledger_memory_bytes(ledger), grown); /* the room is kept */
+    ledger_clear(ledger);
+    ledger_learn(ledger, slice_of(ids[0]), PLACE_NOWHERE, (struct slice){NULL, 0});
+    assert_int_equal(ledger_memory_bytes(ledger), least);
+    ledger_free(ledger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_id_table_random),
         cmocka_unit_test(test_ledger_keeps_what_it_learnt),
         cmocka_unit_test(test_ledger_forgets_the_oldest),
+        cmocka_unit_test(test_ledger_knows_its_memory),
     };
     return cmocka_run_group_tests(tests, make_ids, NULL);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "livetally/stats.h"
+#include "livetally/version.h"
 
 static void has(struct buffer *text, const char *line)
 {
@@ -26,7 +27,21 @@ static void test_values(void **state)
     stats.orders = UINT64_MAX;
     stats.lane = -1;
     stats.rejections[REJECT_BAD_COUNTY] = 7;
+    stats.connections_refused[REFUSAL_DESCRIPTORS] = 3;
+    stats.http_requests[HTTP_STATUS_503] = 5;
+    stats.limits[LIMIT_CELLS] = 4000000;
+    stats.limits_used[LIMIT_CELLS] = 2;
+    stats.memory_bytes[MEMORY_ORDERS] = 1234;
+    stats.process.start_time_seconds = 1795312800.125;
     stats_write(&text, &stats);
+    has(&text, "\nlivetally_build_info{version=\"" LIVETALLY_VERSION "\"} 1\n");
+    has(&text, "\nlivetally_connections_refused_total{reason=\"descriptors\"} 3\n");
+    has(&text, "\nlivetally_http_requests_total{code=\"503\"} 5\n");
+    has(&text, "\nlivetally_limit{name=\"cells\"} 4000000\n");
+    has(&text, "\nlivetally_limit_used{name=\"cells\"} 2\n");
+    has(&text, "\nlivetally_memory_bytes{kind=\"cached_orders\"} 1234\n");
+    has(&text, "# TYPE process_start_time_seconds gauge\n"
+               "process_start_time_seconds 1795312800.125\n");
     has(&text, "# HELP livetally_orders_total Orders accepted and durable\n"
                "# TYPE livetally_orders_total counter\n"
                "livetally_orders_total 18446744073709551615\n");
