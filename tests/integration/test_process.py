@@ -2,6 +2,9 @@
 import os
 import signal
 import socket
+from pathlib import Path
+
+import pytest
 
 from clients import Tool, metrics
 from events import order
@@ -82,6 +85,35 @@ def test_the_watchdog_is_fed_and_figures_are_told(folder, redis):
         fed += "WATCHDOG=1" in message
         said += message
     assert "STATUS=serving" in said
+
+    def hear(count):
+        heard = 0
+        while heard < count:
+            heard += "WATCHDOG=1" in notify.recv(4096).decode()
+
+    # A loop that stands still feeds nothing, though the process is there: systemd would end it.
+    daemon.freeze()
+    wait_for(lambda: state_of(daemon.pid) == "T", 5, "the process to stand still")
+    notify.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            notify.recv(4096)
+    notify.settimeout(1)  # of five meals none comes
+    with pytest.raises(TimeoutError):
+        notify.recv(4096)
+    notify.settimeout(10 * PATIENCE)
+    daemon.thaw()
+    hear(1)
+    # That Redis is away is no reason to end the daemon, which has viewers and tools to keep.
+    redis.freeze()
+    wait_for(lambda: metrics(daemon)["livetally_stale"] == 1, 10, "Redis to be missed")
+    assert metrics(daemon)["livetally_ready"] == 0
+    hear(6)
+    redis.thaw()
     daemon.stop()
     notify.close()
+
+
+def state_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
