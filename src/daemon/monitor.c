@@ -11,22 +11,17 @@
 /* A loop that stands still for so long is worth a line: viewers and tools have noticed. */
 #define STILL_MS 1000
 
-static const struct {
-    enum log_level level;
-    const char *reason;
-    const char *advice;
-} refusals[] = {
-    [REFUSAL_TOTAL] = {LOG_LEVEL_WARNING, "total", "raise limits.connections, or add a daemon"},
-    [REFUSAL_ADDRESS] = {LOG_LEVEL_WARNING, "address", "one address has too many"},
-    [REFUSAL_TOKEN] = {LOG_LEVEL_WARNING, "token", "one token has too many"},
-    [REFUSAL_DESCRIPTORS] = {LOG_LEVEL_ERROR, "descriptors",
-                             "raise the limit of open files (LimitNOFILE)"},
-    [REFUSAL_RATE] = {LOG_LEVEL_WARNING, "rate", "they sent too much too fast"},
-    [REFUSAL_PROXY] = {LOG_LEVEL_WARNING, "proxy",
-                       "no good PROXY header: is it switched on in the proxy?"},
-    [REFUSAL_UPGRADE] = {LOG_LEVEL_INFO, "upgrade", "they asked for no WebSocket of ours"},
+static const char *const reasons[] = {
+#define X(name, label) label,
+    REFUSALS(X)
+#undef X
 };
-_Static_assert(sizeof(refusals) / sizeof(refusals[0]) == REFUSAL_COUNT, "one text for each");
+
+static const char *const advice[REFUSAL_COUNT] = {
+    [REFUSAL_TOTAL] = ": raise limits.connections, or add a daemon",
+    [REFUSAL_DESCRIPTORS] = ": raise the limit of open files (LimitNOFILE)",
+    [REFUSAL_PROXY] = ": does the proxy send PROXY headers to that listener?",
+};
 
 static const char *const auth_reasons[] = {
 #define X(name, label) label,
@@ -51,15 +46,14 @@ static void tell_refusals(struct monitor *monitor, int64_t now_ms)
     for (int i = 0; i < REFUSAL_COUNT; i++) {
         uint64_t count = take_new(&monitor->refusals[i], stats->connections_refused[i], now_ms);
         if (count)
-            log_print(monitor->log, refusals[i].level,
-                      "connections refused reason=%s count=%" PRIu64 ": %s", refusals[i].reason,
-                      count, refusals[i].advice);
+            log_print(monitor->log, i == REFUSAL_UPGRADE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+                      "connections refused reason=%s count=%" PRIu64 "%s", reasons[i], count,
+                      advice[i] ? advice[i] : "");
     }
     for (int i = 0; i < AUTH_REFUSAL_COUNT; i++) {
         uint64_t count = take_new(&monitor->auth_refusals[i], stats->auth_refusals[i], now_ms);
         if (count)
-            log_print(monitor->log, LOG_LEVEL_NOTICE,
-                      "not let in reason=%s count=%" PRIu64 ": by their token or page",
+            log_print(monitor->log, LOG_LEVEL_NOTICE, "not let in reason=%s count=%" PRIu64,
                       auth_reasons[i], count);
     }
 }
