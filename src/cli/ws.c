@@ -199,6 +199,12 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons event, void *user
     case LWS_CALLBACK_CLIENT_CLOSED:
         on_ended(ws, ws->peer[0] ? ws->peer : "the connection broke");
         break;
+    case LWS_CALLBACK_WSI_DESTROY:
+        /* All that is told of a server that hangs up instead of answering the handshake. */
+        if (ws && ws->wsi == wsi) {
+            on_ended(ws, "the server closed the connection without an answer");
+        }
+        break;
     default:
         break;
     }
@@ -259,6 +265,8 @@ static void on_timer(uv_timer_t *timer)
         note(ws->reason, "the server did not answer in time");
     }
     lws_set_timeout(ws->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+    /* It looks at its timers only after events of its own: make one. */
+    lws_cancel_service(ws->context);
 }
 
 struct ws *ws_new(uv_loop_t *loop, const struct ws_options *options, const struct ws_ops *ops)
