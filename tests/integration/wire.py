@@ -82,13 +82,9 @@ class Raw:
 
     def __init__(self, daemon, kind="ingest", rcvbuf=None, shake=True, path=None):
         """path: of a Unix socket, instead of TCP."""
-        self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
-        if rcvbuf:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        self.daemon, self.path, self.rcvbuf = daemon, path, rcvbuf
+        self.socket = self.connect()
         self.socket.settimeout(20 * PATIENCE)
-        self.socket.connect(path or daemon.address)
-        if not path:
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.frames = Frames()
         self.waiting = []  # frames read and not asked for yet
         self.sent = 0      # messages
@@ -98,6 +94,17 @@ class Raw:
         if shake:
             self.send(handshake(kind))
             assert self.message("hello")
+
+    def connect(self):
+        """A socket that is connected; for subclasses to do it otherwise."""
+        peer = socket.socket(socket.AF_UNIX if self.path else socket.AF_INET)
+        if self.rcvbuf:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.rcvbuf)
+        peer.settimeout(20 * PATIENCE)
+        peer.connect(self.path or self.daemon.address)
+        if not self.path:
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return peer
 
     def send(self, data):
         self.socket.sendall(data)
