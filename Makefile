@@ -232,6 +232,10 @@ BENCH ?= quick
 bench: all $(BENCH_PROGRAMS) ## measure CPU per order and per update, memory, start-up (BENCH=quick|full)
 	LIVETALLY_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/bench.py --mode $(BENCH) $(BENCH_ARGS)
 
+page-bench: assets ## measure what the page costs a browser (PAGE_ARGS="--page /overlay --memory-s 60")
+	$(MAKE) --no-print-directory all
+	LIVETALLY_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/page.py $(PAGE_ARGS)
+
 # What bench measures by the clock, counted: exact, but comparable with one compiler only.
 INSTRUCTIONS_PARTS := net/ack store/commit store/keys store/resp
 $(BUILD)/instructions: $(wildcard tests/bench/instructions*.c) tests/bench/instructions.h \
@@ -389,7 +393,7 @@ help: ## list these targets
 	$(AUTH_OBJS) $(DAEMON_OBJS) $(CLIENT_OBJS) $(VERIFY_OBJS)) $(UNIT_TESTS:=.d) $(FUZZERS:=.d)
 
 .DELETE_ON_ERROR:
-.PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench bench-compare instructions \
+.PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench page-bench bench-compare instructions \
 	instructions-redis js integration faults chaos soak \
 	layers unitfile lint lint-format lint-shell lint-cppcheck lint-tidy format sample run check \
 	deps deps-test assets browser FORCE man deb check-deb install uninstall clean help
