@@ -15,6 +15,7 @@ static void copy_limits(struct server_options *options, const struct server_opti
     options->rules = before.rules;
     options->version = before.version;
     options->tls = before.tls;
+    options->counties = before.counties;
 }
 
 static void look_again(struct connection *connection)

@@ -3,6 +3,7 @@ connections, and that everything else works through it as it does in clear text.
 import json
 import os
 import re
+import signal
 import socket
 import ssl
 
@@ -399,10 +400,11 @@ def test_changed_files_are_loaded_and_bad_ones_are_not(folder, redis):
     world.daemon.stop()
 
 
-def reload(daemon, word):
-    before = daemon.log.count(word)
-    daemon.signal(1)
-    wait_for(lambda: daemon.log.count(word) > before, 10, f"\"{word}\" in the log")
+def reload(daemon, good=True):
+    name = "livetally_reloads_total" if good else "livetally_reload_failures_total"
+    before = metrics(daemon)[name]
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: metrics(daemon)[name] > before, 10, name)
 
 
 def test_a_reload_takes_a_pair_over_or_nothing_at_all(folder, redis):
@@ -418,13 +420,14 @@ def test_a_reload_takes_a_pair_over_or_nothing_at_all(folder, redis):
         assert first == own.pair.serial
         fresh = own.middle.issue(kind="rsa")
         fresh.write_certificate(own.certificate)
-        reload(own.daemon, "not reloaded, nothing has changed")
+        reload(own.daemon, good=False)
+        assert "not reloaded, nothing has changed" in own.daemon.log
         assert own.serial() == first
         fresh.write_key(own.key)
-        reload(own.daemon, "configuration reloaded")
+        reload(own.daemon)
         assert own.serial() == fresh.serial
         settings.write_text(common + f"client_ca = {guests.write(own.folder.path / 'guests.pem')}\n")
-        reload(own.daemon, "configuration reloaded")
+        reload(own.daemon)
         guest = guests.issue("ling").write_both(own.folder.path / "guest.pem")
         with own.socket(trusting(own.root, pair_file=guest)) as peer:
             peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -432,9 +435,10 @@ def test_a_reload_takes_a_pair_over_or_nothing_at_all(folder, redis):
         with pytest.raises(REFUSED):
             own.socket(trusting(own.root, most=V12)).close()
         settings.write_text("[tls]\n")
-        reload(own.daemon, "speaks TLS, which needs tls.certificate")
+        reload(own.daemon, good=False)
+        assert "speaks TLS, which needs tls.certificate" in own.daemon.log
         settings.write_text(common + "min_version = 1.3\n")
-        reload(own.daemon, "configuration reloaded")
+        reload(own.daemon)
         with pytest.raises(REFUSED):
             own.socket(trusting(own.root, most=V12)).close()
         own.socket().close()
@@ -451,7 +455,7 @@ def test_reloads_leak_nothing(own):
     def rounds(count):
         for _ in range(count):
             own.socket().close()
-            reload(own.daemon, "configuration reloaded")
+            reload(own.daemon)
         return resident_kb()
 
     warm = rounds(40)
@@ -531,7 +535,7 @@ def test_many_connections_end_in_order(folder, redis):
         tool.settle()
     for viewer in viewers[:30]:
         viewer.reset()
-    own.daemon.signal(15)
+    own.daemon.signal(signal.SIGTERM)
     for peer in viewers[30:] + tools:
         assert peer.close_code() == 1001
     assert own.daemon.wait_exit() == 0, own.daemon.log[-3000:]
@@ -557,7 +561,7 @@ def test_sockets_of_systemd_are_told_apart_by_name(folder, redis):
         peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert peer.recv(12) == b"HTTP/1.1 200"
     assert (state / "listen").read_text() == f"unix+tls:{path}\n"
-    helper.signal(15)
+    helper.signal(signal.SIGTERM)
     assert helper.wait_exit() == 0
     for name, options, word in (("tls", (), "needs tls.certificate"),
                                 ("web", ("-o", f"tls.certificate={both}"),
