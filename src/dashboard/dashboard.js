@@ -1,272 +1,286 @@
 /*
- * The live page: one WebSocket to /v1/live, a copy of what it said last, and a drawing of that at
- * most once a frame. Updates carry absolute values, so there is nothing to reconcile: what comes
- * replaces what was there, only the ticker and the series are added to.
+ * The page: reads the address, puts the panels of that screen on it, and keeps them up to date with
+ * what livetally.js says. However many updates come, things are drawn once a frame, and only panels
+ * whose topics changed.
  *
- * Rows are made once and refilled, so nothing on the page moves but the figures.
+ * ?lang=zh|en, ?theme=dark|light, ?token=…, ?interval_ms=… (how often figures may change)
  */
 
-const ROWS = 10;
-const TICKER_ROWS = 12;
-const MINUTES = 120;
-const MINUTE_MS = 60000;
-const SILENCE_MS = 25000; // the server says something every 15 s
-const RETRY_FIRST_MS = 500;
-const RETRY_LAST_MS = 30000;
-const BOARDS = { hosts: 'top/hosts', counties: 'top/counties', products: 'top/products' };
-const SERIES = 'series/total'; // its default: 120 minutes
-const TOKEN = new URLSearchParams(location.search).get('token');
-const TOPICS = ['total', 'ticker', SERIES, ...Object.values(BOARDS)];
+import { makeBoard } from './board.js';
+import { loadChart, makeChart } from './chart.js';
+import { Connection, takeToken } from './connection.js';
+import { el, Text } from './dom.js';
+import { pickLanguage } from './format.js';
+import { Live } from './livetally.js';
+import { Lookup } from './lookup.js';
+import { makeMap } from './map.js';
+import { Page } from './page.js';
+import { parseRoute, screenOf } from './route.js';
+import { makeSearch } from './search.js';
+import { makeSession } from './session.js';
+import { makeTicker } from './ticker.js';
+import { makeTotal } from './total.js';
+
+const INTERVAL_MS = 250;
+const THEMES = ['auto', 'dark', 'light'];
 
 const $ = (id) => document.getElementById(id);
-const grouped = new Intl.NumberFormat('en-US');
+const root = document.documentElement;
 
-/* Fen to yuan in integers: 2⁵³ fen would lose its fen in a division. */
-function money(fen) {
-  const size = Math.abs(fen);
-  const rest = size % 100;
-  const sign = fen < 0 ? '−' : '';
-  return `${sign}¥${grouped.format((size - rest) / 100)}.${String(rest).padStart(2, '0')}`;
-}
+/* A setting of this browser: what the address says, else what was chosen before. */
+const settings = {
+  get(key) {
+    try {
+      return localStorage.getItem(`livetally.${key}`) ?? undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  set(key, value) {
+    try {
+      localStorage.setItem(`livetally.${key}`, value);
+    } catch { /* chosen for this page alone */ }
+    const url = new URL(location.href);
+    if (url.searchParams.has(key)) {
+      url.searchParams.set(key, value);
+      history.replaceState(null, '', url);
+    }
+  },
+};
 
-const count = (value) => grouped.format(value);
-const many = (value, one, more) => `${count(value)} ${value === 1 ? one : more}`;
-const clock = (ms) => new Date(ms).toLocaleTimeString('en-GB');
+const lookup = new Lookup();
+const dirty = new Set();
+let token = takeToken();
+let page;
+let panels = [];
+let topics = [];
+let connection;
+let search;
+let frame = 0;
+let told = { state: 'connecting', stale: true, since: null, reason: null };
+let live;
+let title;
 
-/* What the server said last. */
-const shown = { epoch: null, total: null, boards: {}, orders: [], minutes: new Map() };
+/* ------------------------------------------------------------------------------- drawing --- */
 
-function forget() {
-  shown.total = null;
-  shown.boards = {};
-  shown.orders = [];
-  shown.minutes.clear();
-}
-
-function takeSeries(series) {
-  series.gross.forEach((gross, i) => {
-    shown.minutes.set(series.start + i * series.step_ms, gross);
-  });
-  const oldest = Math.max(...shown.minutes.keys()) - (MINUTES - 1) * MINUTE_MS;
-  for (const at of shown.minutes.keys()) if (at < oldest) shown.minutes.delete(at);
-}
-
-function takeTopics(topics) {
-  if (topics.total) shown.total = topics.total;
-  for (const [board, topic] of Object.entries(BOARDS)) {
-    if (topics[topic]) shown.boards[board] = topics[topic];
+function draw() {
+  frame = 0;
+  for (const topic of dirty) {
+    const payload = live.get(topic);
+    if (payload) lookup.learnFrom(topic, payload);
   }
-  if (topics[SERIES]) takeSeries(topics[SERIES]);
-  if (topics.ticker) {
-    const arrived = topics.ticker.orders.slice().reverse();
-    for (const order of arrived) order.fresh = true;
-    shown.orders = [...arrived, ...shown.orders].slice(0, TICKER_ROWS);
+  for (const panel of panels) {
+    if (panel.topics.some((topic) => dirty.has(topic))) panel.update();
   }
+  title?.();
+  dirty.clear();
 }
 
-/* Drawing */
+function drawSoon() {
+  if (frame === 0) frame = requestAnimationFrame(draw);
+}
 
-function element(tag, className) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
+function drawState() {
+  connection?.draw(told, token !== undefined);
+}
+
+/* ------------------------------------------------------------------------------- screens --- */
+
+function makePanels(screen) {
+  const made = [];
+  if (screen.goal) made.push(makeSession(page, screen));
+  if (screen.scope) made.push(makeTotal(page, { scope: screen.scope, session: screen.kind === 'session' }));
+  if (screen.series) made.push(makeChart(page, { topic: screen.series }));
+  const long = screen.scope === undefined || screen.kind === 'province';
+  for (const board of screen.boards) made.push(makeBoard(page, { ...board, long }));
+  if (screen.map) made.push(makeMap(page, { current: screen.kind === 'province' ? screen.id : undefined }));
+  if (screen.ticker) made.push(makeTicker(page, { topic: screen.ticker }));
   return made;
 }
 
-function makeBoard(list) {
-  return Array.from({ length: ROWS }, (_, i) => {
-    const row = element('li');
-    const parts = {
-      row,
-      name: element('span', 'name'),
-      amount: element('span', 'amount'),
-      orders: element('span'),
-      refunded: element('span'),
-    };
-    const rank = element('span', 'rank');
-    const detail = element('span', 'detail');
-    rank.textContent = i + 1;
-    detail.append(parts.orders, parts.refunded);
-    row.append(rank, parts.name, parts.amount, detail);
-    row.dataset.empty = '';
-    list.append(row);
-    return parts;
-  });
-}
-
-function makeTicker(body) {
-  return Array.from({ length: TICKER_ROWS }, () => {
-    const row = element('tr');
-    const cells = Array.from({ length: 6 }, (_, i) => element('td', i > 3 ? 'number' : ''));
-    cells[0].textContent = '\u00a0';
-    row.append(...cells);
-    body.append(row);
-    return { row, cells };
-  });
-}
-
-const boardRows = Object.fromEntries(Object.keys(BOARDS).map((id) => [id, makeBoard($(id))]));
-const tickerRows = makeTicker($('ticker'));
-
-function drawTotal() {
-  for (const period of ['today', 'all']) {
-    const metrics = shown.total?.[period];
-    for (const key of ['gross', 'net', 'refunded']) {
-      $(`${period}-${key}`).textContent = metrics ? money(metrics[key]) : '–';
-    }
-    for (const key of ['orders', 'units']) {
-      $(`${period}-${key}`).textContent = metrics ? count(metrics[key]) : '–';
-    }
-  }
-}
-
-function drawBoard(id) {
-  const board = shown.boards[id];
-  const rows = board?.rows ?? [];
-  const most = Math.max(1, ...rows.map((row) => row.gross));
-  $(`${id}-of`).textContent = board ? `· ${count(board.of)} in all` : '';
-  boardRows[id].forEach((parts, i) => {
-    const row = rows[i];
-    parts.row.toggleAttribute('data-empty', !row);
-    if (!row) return;
-    parts.row.style.setProperty('--share', row.gross / most);
-    parts.name.textContent = row.name ?? row.id;
-    parts.name.title = row.id;
-    parts.amount.textContent = money(row.gross);
-    parts.orders.textContent =
-      `${many(row.orders, 'order', 'orders')}, ${many(row.units, 'unit', 'units')}`;
-    parts.refunded.textContent = row.refunded ? `${money(row.refunded)} refunded` : '';
-  });
-}
-
-function nameOf(board, id) {
-  return shown.boards[board]?.rows.find((row) => row.id === id)?.name ?? id;
-}
-
-function drawTicker() {
-  tickerRows.forEach(({ row, cells }, i) => {
-    const order = shown.orders[i];
-    row.className = '';
-    if (!order) {
-      cells.forEach((cell) => { cell.textContent = '\u00a0'; });
+async function copyLink(said) {
+  const url = new URL(location.href);
+  try {
+    await navigator.clipboard.writeText(url.href);
+  } catch {
+    /* Without TLS a page has no clipboard: the old way, and if that fails too, by hand. */
+    const field = el('textarea', { class: 'hidden', readonly: true }, url.href);
+    document.body.append(field);
+    field.select();
+    const copied = document.execCommand('copy');
+    field.remove();
+    if (!copied) {
+      said.set(`${page.t('copyByHand')} ${url.href}`);
       return;
     }
-    [clock(order.time), nameOf('hosts', order.host_id), nameOf('products', order.product_id),
-      nameOf('counties', order.county), count(order.quantity), money(order.amount),
-    ].forEach((text, column) => { cells[column].textContent = text; });
-    if (order.fresh) {
-      order.fresh = false;
-      void row.offsetWidth; // restarts the animation
-      row.className = 'new';
-    }
+  }
+  said.set(page.t('copied'));
+  setTimeout(() => said.set(''), 4000);
+}
+
+/* The line above the panels of a thing: what it is, its name, its id, and a link to pass on. */
+function makeHeading(screen) {
+  if (screen.kind === 'overview') {
+    title = undefined;
+    document.title = `livetally · ${page.t('title')}`;
+    return el('h1', { class: 'hidden' }, page.t('title'));
+  }
+  const name = new Text();
+  const note = new Text();
+  const said = new Text();
+  title = () => {
+    if (screen.id === undefined) return;
+    const shown = lookup.name(screen.kind, screen.id, page.lang);
+    const county = screen.kind === 'county' ? lookup.place('province', screen.id.slice(0, 2)) : undefined;
+    name.set(shown);
+    note.set([county?.[page.lang], shown === screen.id ? '' : screen.id].filter(Boolean).join(' · '));
+    document.title = `${shown} · livetally`;
+  };
+  const what = page.t(screen.kind === 'none' ? 'noScreen' : screen.kind);
+  if (screen.id === undefined) {
+    document.title = `${what} · livetally`;
+    return el('div', { class: 'heading' },
+      el('div', {}, el('h1', {}, what),
+        ...(screen.kind === 'none' ? [el('p', {}, page.t('noScreenHint'))] : [])),
+      el('a', { class: 'button', href: '#/' }, page.t('back')));
+  }
+  title();
+  return el('div', { class: 'heading' },
+    el('div', {}, el('p', { class: 'kind' }, what), el('h1', {}, name.node), el('p', { class: 'id' }, note.node)),
+    el('p', { class: 'said', role: 'status' }, said.node),
+    el('button', { type: 'button', onclick: () => copyLink(said) }, page.t('copyLink')),
+    el('a', { class: 'button', href: '#/' }, page.t('back')));
+}
+
+function showScreen() {
+  const screen = screenOf(parseRoute(location.hash));
+  const old = topics;
+  for (const panel of panels) panel.close?.();
+  panels = makePanels(screen);
+  topics = panels.flatMap((panel) => panel.topics);
+  /* Subscribed before the old ones are left, so that what both have stays. */
+  live.subscribe(topics);
+  live.unsubscribe(old);
+  const main = $('main');
+  main.dataset.screen = screen.kind;
+  const heading = makeHeading(screen);
+  main.replaceChildren(heading, ...panels.map((panel) => panel.node));
+  for (const link of document.querySelectorAll('nav a')) {
+    const here = link.getAttribute('href') === (screen.kind === 'overview' ? '#/' : `#/${screen.kind}`);
+    if (here) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  title?.();
+  for (const panel of panels) panel.update();
+}
+
+function onTick() {
+  $('clock').textContent = page.clock(page.now());
+  for (const panel of panels) panel.tick?.();
+  lookup.ask(live, performance.now());
+  title?.();
+}
+
+/* ----------------------------------------------------------------------- language, theme --- */
+
+function applyTheme(theme) {
+  if (theme === 'auto') delete root.dataset.theme;
+  else root.dataset.theme = theme;
+  const name = page.t({ auto: 'themeAuto', dark: 'themeDark', light: 'themeLight' }[theme]);
+  $('theme').setAttribute('aria-label', name);
+  $('theme').title = name;
+  $('theme').dataset.shown = theme;
+  for (const panel of panels) panel.restyle?.();
+}
+
+function currentTheme() {
+  const theme = new URLSearchParams(location.search).get('theme') ?? settings.get('theme');
+  return THEMES.includes(theme) ? theme : 'auto';
+}
+
+/* Writes everything anew in `lang`. */
+function applyLanguage(lang) {
+  page = new Page(lang, lookup);
+  page.live = live;
+  root.lang = lang === 'zh' ? 'zh-CN' : 'en';
+  for (const node of document.querySelectorAll('[data-text]')) {
+    node.textContent = page.t(node.dataset.text);
+  }
+  $('language').setAttribute('aria-label', page.t('languageLabel'));
+  connection?.close();
+  connection = new Connection(page, $('state'), (typed) => {
+    token = typed;
+    connect();
+    showScreen();
   });
+  search?.close();
+  search = makeSearch(page, $('search'));
+  showScreen();
+  drawState();
+  applyTheme(currentTheme());
+  onTick();
 }
 
-function drawSpark() {
-  const last = Math.max(0, ...shown.minutes.keys());
-  const values = Array.from({ length: MINUTES },
-    (_, i) => shown.minutes.get(last - (MINUTES - 1 - i) * MINUTE_MS) ?? 0);
-  const most = Math.max(...values);
-  const y = (value) => (38 - (most ? value / most : 0) * 35).toFixed(2);
-  const line = values.map((v, i) => `${i ? 'L' : 'M'}${((i * 120) / (MINUTES - 1)).toFixed(2)} ${y(v)}`)
-    .join('');
-  $('spark-line').setAttribute('d', line);
-  $('spark-area').setAttribute('d', `${line}L120 40L0 40Z`);
-  $('spark-peak').textContent = most ? `peak ${money(most)}` : '';
-}
-
-let drawing = false;
-function draw() {
-  if (drawing) return;
-  drawing = true;
-  requestAnimationFrame(() => {
-    drawing = false;
-    drawTotal();
-    Object.keys(BOARDS).forEach(drawBoard);
-    drawTicker();
-    drawSpark();
-  });
-}
-
-function setState(state) {
-  document.body.dataset.state = state;
-  $('state').dataset.state = state;
-  if ($('state').textContent !== state) $('state').textContent = state;
-}
-
-/* Talking to the server */
-
-let failures = 0;
-
-/* Half of it for certain and half at random, so that pages do not come back all at once. */
-function backOff() {
-  const longest = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** failures);
-  failures += 1;
-  return longest / 2 + (Math.random() * longest) / 2;
-}
+/* ---------------------------------------------------------------------------- connection --- */
 
 function connect() {
-  const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  const socket = new WebSocket(`${scheme}//${location.host}/v1/live`, 'livetally.live.v1');
-  let retryMs = null;
-  let silence = null;
-  let over = false;
-
-  function listen() {
-    clearTimeout(silence);
-    silence = setTimeout(again, SILENCE_MS);
-  }
-
-  function again() {
-    if (over) return;
-    over = true;
-    clearTimeout(silence);
-    socket.close();
-    setState('reconnecting');
-    setTimeout(connect, retryMs ?? backOff());
-  }
-
-  function subscribe(topics) {
-    socket.send(JSON.stringify({ type: 'subscribe', topics, interval_ms: 250 }));
-  }
-
-  function take(message) {
-    if (message.epoch !== shown.epoch) {
-      forget();
-      shown.epoch = message.epoch;
-    }
-    if (message.type === 'snapshot') {
-      failures = 0;
-      if (message.topics.ticker) shown.orders = [];
-      const later = (message.errors ?? []).filter((e) => e.code === 'unavailable');
-      if (later.length) {
-        setTimeout(() => { if (!over) subscribe(later.map((e) => e.topic)); }, 2000);
-      }
-    }
-    takeTopics(message.topics);
-    setState(message.stale ? 'stale' : 'live');
-    draw();
-  }
-
-  socket.onopen = () => {
-    listen();
-    if (TOKEN) socket.send(JSON.stringify({ type: 'auth', token: TOKEN }));
-  };
-  socket.onclose = (event) => {
-    const denied = event.code === 4401 || event.code === 4403;
-    if (denied) retryMs = RETRY_LAST_MS;
-    again();
-    if (denied) setState('no access');
-  };
-  socket.onmessage = (event) => {
-    const message = JSON.parse(event.data);
-    if (over) return;
-    listen();
-    if (message.type === 'hello') subscribe(TOPICS);
-    else if (message.type === 'snapshot' || message.type === 'update') take(message);
-    else if (message.type === 'goodbye') retryMs = message.retry_after_ms ?? null;
-  };
-  listen();
+  live?.close();
+  topics = [];
+  told = { state: 'connecting', stale: true, since: null, reason: null };
+  const asked = Number(new URLSearchParams(location.search).get('interval_ms'));
+  live = new Live({ token, intervalMs: asked >= 100 ? asked : INTERVAL_MS });
+  live.on('update', ({ topics: changed }) => {
+    for (const topic of changed) dirty.add(topic);
+    drawSoon();
+  });
+  live.on('state', (state) => {
+    told = state;
+    drawState();
+  });
+  live.on('error', ({ code, message, topic }) => {
+    if (topic && code !== 'unavailable') refuse(topic, message);
+  });
+  if (page) page.live = live;
 }
 
-draw();
-connect();
+/* The server won't show a topic to this token, or doesn't know it: its panel says so. */
+function refuse(topic, reason) {
+  for (const panel of panels.filter(({ topics: own }) => own.includes(topic))) {
+    if (panel.node.querySelector('.refusal')) continue;
+    panel.node.append(el('p', { class: 'refusal' }, page.t('topicRefused', { reason })));
+  }
+}
+
+async function start() {
+  const chosen = settings.get('lang');
+  connect();
+  await Promise.all([lookup.load(), loadChart()]);
+  applyLanguage(pickLanguage(location.search, {
+    languages: [chosen, ...navigator.languages].filter(Boolean),
+  }));
+  $('language').addEventListener('click', () => {
+    const lang = page.lang === 'zh' ? 'en' : 'zh';
+    settings.set('lang', lang);
+    applyLanguage(lang);
+  });
+  $('theme').addEventListener('click', () => {
+    const next = THEMES[(THEMES.indexOf(currentTheme()) + 1) % THEMES.length];
+    settings.set('theme', next);
+    applyTheme(next);
+  });
+  $('skip').addEventListener('click', (event) => {
+    event.preventDefault(); // what is behind # names a screen
+    $('main').focus();
+  });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+    for (const panel of panels) panel.restyle?.();
+  });
+  addEventListener('hashchange', () => {
+    showScreen();
+    scrollTo(0, 0);
+    $('main').focus({ preventScroll: true });
+  });
+  setInterval(onTick, 1000);
+}
+
+start();

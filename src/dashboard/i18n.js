@@ -103,6 +103,7 @@ export const TEXTS = {
   county: ['County', '县区'],
   province: ['Province', '省份'],
   session: ['Session', '直播场次'],
+  sessions: ['Sessions', '直播场次'],
 
   /* sessions */
   goal: ['Goal', '目标'],

@@ -1,0 +1,134 @@
+/*
+ * A ranking as a table. A row belongs to an id as long as it is on the board: a change of rank moves
+ * the row, which glides. The bar is the gross amount as a share of the first, its end what was
+ * refunded; it is scaled, never laid out anew.
+ */
+
+import { Attribute, el, glide, mayMove, Style, Text } from './dom.js';
+import { plainYuan } from './format.js';
+import { kindOfBoard } from './lookup.js';
+import { linkTo } from './route.js';
+
+const COLUMNS = ['rank', 'id', 'name', 'orders', 'units', 'gross', 'refunded', 'net'];
+const ROWS = 10; // for which room is kept, so that nothing below moves
+const SHORT_FROM_FEN = 1e10; // 1亿: from here on a board shows the short form
+
+class Row {
+  constructor(page, kind, id) {
+    this.page = page;
+    this.kind = kind;
+    this.id = id;
+    this.index = -1;
+    this.rank = new Text();
+    this.name = new Text();
+    this.orders = new Text();
+    this.refunded = new Text();
+    this.amount = new Text();
+    const link = el('a', { href: linkTo(kind, id) }, this.name.node);
+    const gross = el('span', { class: 'bar gross' });
+    const net = el('span', { class: 'bar net' });
+    const amount = el('td', { class: 'amount', role: 'cell' }, this.amount.node);
+    this.node = el('tr', { role: 'row' },
+      el('td', { class: 'rank', role: 'cell' }, this.rank.node),
+      el('th', { class: 'name', scope: 'row', role: 'rowheader' }, link),
+      amount,
+      el('td', { class: 'orders', role: 'cell' }, this.orders.node),
+      el('td', { class: 'back', role: 'cell' }, this.refunded.node),
+      el('td', { class: 'bars', 'aria-hidden': 'true' }, gross, net));
+    this.title = new Attribute(link, 'title');
+    this.exact = new Attribute(amount, 'title');
+    this.gross = new Style(gross, 'transform');
+    this.net = new Style(net, 'transform');
+  }
+
+  set(row, index, most) {
+    const { page } = this;
+    const name = page.lookup.find(this.kind, this.id, page.lang) ?? row.name ?? this.id;
+    const short = Math.abs(row.gross) >= SHORT_FROM_FEN;
+    this.rank.set(String(index + 1));
+    this.name.set(name);
+    this.title.set(name === this.id ? name : `${name} (${this.id})`);
+    this.amount.set(short ? page.compact(row.gross) : page.amount(row.gross));
+    this.exact.set(page.exact(row.gross));
+    this.orders.set(page.many('orders', row.orders));
+    this.refunded.set(row.refunded ? page.t('refundedOf', {
+      amount: row.refunded >= SHORT_FROM_FEN ? page.compact(row.refunded) : page.amount(row.refunded),
+    }) : '');
+    this.gross.set(`scaleX(${(row.gross / most).toFixed(4)})`);
+    this.net.set(`scaleX(${(Math.max(0, row.net) / most).toFixed(4)})`);
+  }
+}
+
+/* Puts `rows` into `body` in their order; those that were there before glide to their places. */
+function arrange(body, rows) {
+  const focused = body.contains(document.activeElement) ? document.activeElement : undefined;
+  const moves = mayMove() && !document.hidden;
+  let next = body.firstChild;
+  rows.forEach((row, i) => {
+    if (row.node === next) next = next.nextSibling;
+    else body.insertBefore(row.node, next);
+    if (moves && row.index >= 0 && row.index !== i) glide(row.node, row.index - i);
+    row.index = i;
+  });
+  if (focused && document.activeElement !== focused) focused.focus({ preventScroll: true });
+}
+
+/* The panel of the board `topic`, a board of `of` ("hosts" …). `long`: with rows without end. */
+export function makeBoard(page, { of, topic, long = false }) {
+  const kind = kindOfBoard(of);
+  const body = el('tbody', { role: 'rowgroup', class: long ? 'long' : '' });
+  const count = new Text();
+  const rows = new Map();
+  const allTime = /[?&](session=|period=all)|^top\/sessions/.test(topic);
+  const empty = el('p', { class: 'empty' }, page.t(allTime ? 'noneYet' : 'noneToday'));
+  const wide = !long && !topic.includes('?');
+  const node = el('section', { class: `panel board ${of}`, 'aria-labelledby': `${of}-title` },
+    page.panelHead(`${of}-title`, page.t(of), {
+      note: [`${page.t(allTime ? 'allTime' : 'today')} · ${page.t('byGross')} `, el('span', {}, count.node)],
+      href: wide ? linkTo(of) : undefined,
+      csv: () => csv(),
+    }),
+    el('div', { class: 'board-box' },
+      el('table', { role: 'table', 'aria-labelledby': `${of}-title` },
+        el('thead', { class: 'hidden', role: 'rowgroup' }, el('tr', { role: 'row' },
+          ...['rank', 'name', 'gross', 'orders', 'refunded'].map((key) => (
+            el('th', { scope: 'col', role: 'columnheader' }, page.t(key)))))),
+        body),
+      empty));
+
+  function csv() {
+    const shown = page.live.get(topic)?.rows ?? [];
+    return {
+      name: topic.replace(/[^\w.-]+/g, '-'),
+      header: COLUMNS.map((key) => page.t(key)),
+      rows: shown.map((row, i) => [i + 1, row.id,
+        page.lookup.name(kind, row.id, page.lang), row.orders, row.units,
+        plainYuan(row.gross), plainYuan(row.refunded), plainYuan(row.net)]),
+    };
+  }
+
+  return {
+    node,
+    topics: [topic],
+    update() {
+      const board = page.live.get(topic);
+      const shown = board?.rows ?? [];
+      const most = Math.max(1, ...shown.map((row) => row.gross));
+      const ids = new Set(shown.map((row) => row.id));
+      for (const [id, row] of rows) {
+        if (ids.has(id)) continue;
+        row.node.remove();
+        rows.delete(id);
+      }
+      const order = shown.map((row, i) => {
+        let view = rows.get(row.id);
+        if (!view) rows.set(row.id, view = new Row(page, kind, row.id));
+        view.set(row, i, most);
+        return view;
+      });
+      arrange(body, order);
+      count.set(board && board.of > ROWS ? `· ${page.t('ofAll', { n: page.count(board.of) })}` : '');
+      empty.hidden = shown.length > 0 || !board;
+    },
+  };
+}

@@ -1,0 +1,211 @@
+/*
+ * Sales by minute: gross upwards, refunds downwards, so that the two are told apart without colours.
+ * Drawn by uPlot where the daemon has it, else as two plain shapes.
+ */
+
+import { Attribute, el, Text } from './dom.js';
+import { plainYuan } from './format.js';
+
+const MINUTES = 120;
+const MINUTE_MS = 60000;
+const LEAST_FEN = 10000; // the axis never shows less than this
+
+let uplot; // the module once it is loaded, null when there is none
+
+/* Loads the charts once; resolves to whether there are any. */
+export async function loadChart() {
+  if (uplot !== undefined) return uplot !== null;
+  try {
+    const module = await import('/uplot.js');
+    const sheet = el('link', { rel: 'stylesheet', href: '/uplot.css' });
+    const loaded = new Promise((resolve) => {
+      sheet.onload = resolve;
+      sheet.onerror = resolve;
+    });
+    document.head.append(sheet);
+    await loaded;
+    uplot = module.default ?? null; // a daemon built without npm has a stand-in
+  } catch {
+    uplot = null;
+  }
+  return uplot !== null;
+}
+
+/* The last MINUTES minutes up to `now` as three lists; refunds below zero. */
+export function windowOf(series, now) {
+  const last = Math.floor(now / MINUTE_MS) * MINUTE_MS;
+  const first = last - (MINUTES - 1) * MINUTE_MS;
+  const times = [];
+  const gross = [];
+  const refunded = [];
+  for (let at = first; at <= last; at += MINUTE_MS) {
+    const i = series ? Math.round((at - series.start) / MINUTE_MS) : -1;
+    times.push(at);
+    gross.push(series?.gross[i] ?? 0);
+    refunded.push(-(series?.refunded[i] ?? 0));
+  }
+  return [times, gross, refunded];
+}
+
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  return {
+    gross: colour('--sales'), refunded: colour('--back'), text: colour('--muted'), line: colour('--line'),
+    font: `${Math.max(11, Math.round(parseFloat(style.fontSize) * 0.72))}px ${style.fontFamily}`,
+    em: parseFloat(style.fontSize),
+  };
+}
+
+/* Of zeros at the end of a figure those that follow its point say nothing on an axis. */
+const cut = (zeros) => (zeros.startsWith('.') ? '' : zeros);
+
+/* Draws with uPlot. */
+function plot(page, box, onHover) {
+  const { gross, refunded, text, line, font, em } = colours();
+  const bars = uplot.paths.bars({ size: [0.72, 20], align: 0 });
+  const axis = { stroke: text, font, ticks: { show: false }, grid: { stroke: line, width: 1 } };
+  const chart = new uplot({
+    width: Math.max(100, box.clientWidth),
+    height: Math.max(80, box.clientHeight),
+    ms: 1,
+    legend: { show: false },
+    cursor: { y: false, drag: { setScale: false, x: false, y: false }, points: { show: false } },
+    padding: [em * 0.5, em * 0.5, 0, 0],
+    scales: {
+      x: { time: true, range: (_, from, to) => [from - MINUTE_MS / 2, to + MINUTE_MS / 2] },
+      y: { range: (_, least, most) => [Math.min(0, least * 1.15), Math.max(LEAST_FEN, most * 1.08)] },
+    },
+    axes: [
+      { ...axis, grid: { show: false }, size: em * 1.6, gap: em * 0.2, space: em * 5,
+        values: (_, splits) => splits.map((at) => page.clock(at, false)) },
+      { ...axis, size: em * 4.2, gap: em * 0.4, space: em * 2.2,
+        values: (_, splits) => splits.map((fen) => page.compact(fen).replace(/\.?0+(?=\D*$)/, cut)) },
+    ],
+    series: [
+      {},
+      { fill: gross, stroke: gross, width: 0, paths: bars, points: { show: false } },
+      { fill: refunded, stroke: refunded, width: 0, paths: bars, points: { show: false } },
+    ],
+    hooks: { setCursor: [(self) => onHover(self.cursor.idx)] },
+  }, [[], [], []], box);
+  const sizes = new ResizeObserver(() => {
+    chart.setSize({ width: Math.max(100, box.clientWidth), height: Math.max(80, box.clientHeight) });
+  });
+  sizes.observe(box);
+  return {
+    set: (data) => chart.setData(data),
+    close() {
+      sizes.disconnect();
+      chart.destroy();
+    },
+  };
+}
+
+/* Draws without: each minute a step, all minutes one shape. */
+function shapes(box) {
+  const NS = 'http://www.w3.org/2000/svg';
+  const svg = document.createElementNS(NS, 'svg');
+  svg.setAttribute('viewBox', `0 0 ${MINUTES} 100`);
+  svg.setAttribute('preserveAspectRatio', 'none');
+  svg.setAttribute('aria-hidden', 'true');
+  const paths = ['sales', 'back'].map((name) => {
+    const path = document.createElementNS(NS, 'path');
+    path.setAttribute('class', name);
+    svg.append(path);
+    return path;
+  });
+  box.append(svg);
+  return {
+    set([, gross, refunded]) {
+      const most = Math.max(LEAST_FEN, ...gross);
+      const least = Math.min(0, ...refunded);
+      const y = (value) => ((most - value) / (most - least)) * 100;
+      const shape = (values) => values.reduce(
+        (path, value, i) => (value ? `${path}M${i + 0.14} ${y(0).toFixed(2)}V${y(value).toFixed(2)}h.72V${y(0).toFixed(2)}Z` : path), '');
+      paths[0].setAttribute('d', shape(gross));
+      paths[1].setAttribute('d', shape(refunded));
+    },
+    close: () => svg.remove(),
+  };
+}
+
+/* The panel of the series `topic`. */
+export function makeChart(page, { topic }) {
+  const readout = new Text();
+  const box = el('div', { class: 'chart-box', role: 'img' });
+  const label = new Attribute(box, 'aria-label');
+  const empty = el('p', { class: 'empty' }, page.t('chartNone'));
+  const key = (name) => el('span', { class: `key ${name}` },
+    page.t(name === 'sales' ? 'gross' : 'refunded'));
+  const node = el('section', { class: 'panel chart', 'aria-labelledby': 'chart-title' },
+    page.panelHead('chart-title', page.t('chart'), { note: [page.t('chartSpan')], csv: () => csv() }),
+    el('p', { class: 'readout' }, key('sales'), key('back'), el('span', { class: 'at' }, readout.node)),
+    el('div', { class: 'chart-frame' }, box, empty),
+    ...(uplot ? [] : [el('p', { class: 'footnote' }, page.t('chartSimple'))]));
+  let drawer;
+  let data;
+  let minute;
+  let hovered = null;
+
+  function tell() {
+    const [times, gross, refunded] = data;
+    if (hovered !== null && hovered !== undefined) {
+      const back = refunded[hovered] ? ` · ${page.exact(refunded[hovered])}` : '';
+      readout.set(`${page.clock(times[hovered], false)} · ${page.exact(gross[hovered])}${back}`);
+      return;
+    }
+    const peak = gross.indexOf(Math.max(...gross));
+    readout.set(gross[peak] > 0
+      ? `${page.t('peak', { amount: page.amount(gross[peak]) })} · ${page.clock(times[peak], false)}` : '');
+  }
+
+  /* What a screen reader says of the picture; once a minute is enough. */
+  function describe() {
+    const [times, gross, refunded] = data;
+    const sum = (values) => values.reduce((a, b) => a + b, 0);
+    const peak = gross.indexOf(Math.max(...gross));
+    label.set(page.t('chartLabel', {
+      gross: page.exact(sum(gross)),
+      refunded: page.exact(-sum(refunded)),
+      peak: page.exact(gross[peak]),
+      time: page.clock(times[peak], false),
+    }));
+  }
+
+  function update() {
+    const now = page.now();
+    data = windowOf(page.live.get(topic), now);
+    drawer ??= uplot ? plot(page, box, (index) => { hovered = index; tell(); }) : shapes(box);
+    drawer.set(data);
+    tell();
+    if (Math.floor(now / MINUTE_MS) !== minute) describe();
+    minute = Math.floor(now / MINUTE_MS);
+    empty.hidden = !page.live.get(topic) || data[1].some(Boolean) || data[2].some(Boolean);
+  }
+
+  function csv() {
+    const [times, gross, refunded] = data;
+    return {
+      name: topic.replace(/[^\w.-]+/g, '-'),
+      header: ['minute', 'gross', 'refunded'].map((name) => page.t(name)),
+      rows: times.map((at, i) => [page.dateTime(at), plainYuan(gross[i]), plainYuan(-refunded[i])]),
+    };
+  }
+
+  return {
+    node,
+    topics: [topic],
+    update,
+    tick() {
+      if (Math.floor(page.now() / MINUTE_MS) !== minute) update();
+    },
+    /* The colours changed. */
+    restyle() {
+      drawer?.close();
+      drawer = undefined;
+      update();
+    },
+    close: () => drawer?.close(),
+  };
+}

@@ -1,0 +1,36 @@
+/*
+ * Tables as CSV files that spreadsheets open as they are. Names come from outside: one that begins
+ * like a formula would be run by the spreadsheet, so it gets an apostrophe in front.
+ */
+
+/* A cell: numbers as they are, everything else as text. */
+export function csvCell(value) {
+  if (typeof value === 'number') return String(value);
+  let cell = String(value ?? '');
+  if (/^[\s]*[=+\-@\t\r]/.test(cell) && !/^-?\d+(\.\d+)?$/.test(cell)) cell = `'${cell}`;
+  return /[",\r\n;]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+}
+
+/* The file of a table. The mark in front tells Excel that it is UTF-8. */
+export function csvText(header, rows) {
+  return `\ufeff${[header, ...rows].map((row) => row.map(csvCell).join(',')).join('\r\n')}\r\n`;
+}
+
+/* The rows of a simple CSV file as objects; no cell of such a file holds a comma or a quote. */
+export function parseCsv(source) {
+  const [header, ...lines] = source.trim().split(/\r?\n/);
+  const keys = header.split(',');
+  return lines.map((line) => {
+    const cells = line.split(',');
+    return Object.fromEntries(keys.map((key, i) => [key, cells[i]]));
+  });
+}
+
+/* Hands a file to the browser's downloads. */
+export function download(name, content) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([content], { type: 'text/csv;charset=utf-8' }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}

@@ -1,0 +1,74 @@
+/*
+ * What every panel is given: the language and how to write in it, the data, the names, and the head
+ * that all panels have.
+ */
+
+import { csvText, download } from './csv.js';
+import { el } from './dom.js';
+import { formatAmount, formatCount, formatTime } from './format.js';
+import { text } from './i18n.js';
+
+export class Page {
+  constructor(lang, lookup) {
+    this.lang = lang;
+    this.lookup = lookup;
+    this.live = undefined; // set by who connects
+  }
+
+  t(key, values) {
+    return text(this.lang, key, values);
+  }
+
+  /* Exact, as the language groups figures. */
+  amount(fen) {
+    return formatAmount(fen, { lang: this.lang });
+  }
+
+  /* Exact, with commas in every language, as in books: what stands behind a short or grouped one. */
+  exact(fen) {
+    return formatAmount(fen);
+  }
+
+  compact(fen) {
+    return formatAmount(fen, { lang: this.lang, compact: true });
+  }
+
+  count(n) {
+    return formatCount(n, { lang: this.lang });
+  }
+
+  many(what, n) {
+    const one = { orders: 'oneOrder', units: 'oneUnit' }[what];
+    return n === 1 ? this.t(one) : this.t(`${what}Of`, { [what]: this.count(n) });
+  }
+
+  clock(ms, seconds = true) {
+    return formatTime(ms, { seconds });
+  }
+
+  dateTime(ms) {
+    return formatTime(ms, { date: true });
+  }
+
+  /* The server's time. */
+  now() {
+    return this.live.serverNow();
+  }
+
+  /*
+   * The head of a panel: its title (a link if `href`), a note beside it, and a button that saves
+   * what `csv` returns, {name, header, rows}.
+   */
+  panelHead(id, title, { note, href, csv } = {}) {
+    const save = () => {
+      const { name, header, rows } = csv();
+      download(`livetally-${name}.csv`, csvText(header, rows));
+    };
+    const label = this.t('csv', { what: title });
+    return el('div', { class: 'head' },
+      el('h2', { id }, href ? el('a', { href }, title) : title),
+      ...(note ? [el('p', { class: 'note' }, ...note)] : []),
+      ...(csv ? [el('button', { class: 'csv', type: 'button', title: label, 'aria-label': label, onclick: save },
+        el('span', { 'aria-hidden': 'true' }, 'CSV'))] : []));
+  }
+}

@@ -1,0 +1,111 @@
+/*
+ * The newest orders. There is one row for each place in the list and they are used again: the last
+ * ones go to the top with the new orders in them, and the others glide down. When more come than can
+ * be followed, they just change.
+ */
+
+import { Attribute, el, glide, mayMove, Text } from './dom.js';
+import { plainYuan } from './format.js';
+import { linkTo } from './route.js';
+
+const ROWS = 12;
+const MOVE_AT_MOST = 2; // new orders at a time
+const COLUMNS = ['time', 'host', 'product', 'county', 'units', 'amount'];
+
+class Row {
+  constructor(page) {
+    this.page = page;
+    this.order = undefined;
+    this.texts = Object.fromEntries(COLUMNS.map((key) => [key, new Text()]));
+    const linked = {};
+    for (const key of ['host', 'product', 'county']) {
+      linked[key] = el('a', { tabindex: '-1' }, this.texts[key].node);
+    }
+    this.links = Object.fromEntries(
+      Object.entries(linked).map(([key, link]) => [key, new Attribute(link, 'href')]));
+    this.cells = COLUMNS.map((key) => (
+      el('td', { role: 'cell', class: key }, linked[key] ?? this.texts[key].node)));
+    this.exact = new Attribute(this.cells.at(-1), 'title');
+    this.node = el('tr', { role: 'row' }, ...this.cells);
+  }
+
+  set(order) {
+    const { page, texts, links } = this;
+    this.order = order;
+    this.node.hidden = !order;
+    if (!order) return;
+    const name = (kind, id) => page.lookup.name(kind, id, page.lang, kind !== 'county');
+    texts.time.set(page.clock(order.time));
+    texts.host.set(name('host', order.host_id));
+    texts.product.set(name('product', order.product_id));
+    texts.county.set(name('county', order.county));
+    texts.units.set(`×${page.count(order.quantity)}`);
+    texts.amount.set(page.amount(order.amount));
+    links.host.set(linkTo('host', order.host_id));
+    links.product.set(linkTo('product', order.product_id));
+    links.county.set(linkTo('county', order.county));
+    this.exact.set(page.exact(order.amount));
+  }
+}
+
+/* How many of `orders` are newer than the first one shown; all of them when that is gone. */
+function countNew(orders, first) {
+  if (!first) return orders.length;
+  const at = orders.findIndex((order) => order.seq === first.seq);
+  return at < 0 ? orders.length : at;
+}
+
+export function makeTicker(page, { topic }) {
+  const rows = Array.from({ length: ROWS }, () => new Row(page));
+  const empty = el('p', { class: 'empty' }, page.t('tickerNone'));
+  const body = el('tbody', { role: 'rowgroup' }, ...rows.map((row) => row.node));
+  const node = el('section', { class: 'panel ticker', 'aria-labelledby': 'ticker-title' },
+    page.panelHead('ticker-title', page.t('ticker'), { csv: () => csv() }),
+    el('div', { class: 'ticker-box' },
+      el('table', { role: 'table', 'aria-labelledby': 'ticker-title' },
+        el('thead', { class: 'hidden', role: 'rowgroup' }, el('tr', { role: 'row' },
+          ...COLUMNS.map((key) => el('th', { scope: 'col', role: 'columnheader' }, page.t(key))))),
+        body),
+      empty));
+  rows.forEach((row) => row.set(undefined));
+
+  function csv() {
+    return {
+      name: 'orders',
+      header: ['time', 'host', 'name', 'product', 'name', 'county', 'name', 'units', 'amount']
+        .map((key) => page.t(key)),
+      rows: rows.filter(({ order }) => order).map(({ order }) => [
+        page.dateTime(order.time),
+        order.host_id, page.lookup.name('host', order.host_id, page.lang),
+        order.product_id, page.lookup.name('product', order.product_id, page.lang),
+        order.county, page.lookup.name('county', order.county, page.lang),
+        order.quantity, plainYuan(order.amount)]),
+    };
+  }
+
+  return {
+    node,
+    topics: [topic],
+    update() {
+      const orders = (page.live.get(topic)?.orders ?? []).slice(0, ROWS);
+      const fresh = Math.min(ROWS, countNew(orders, rows[0].order));
+      const moves = fresh <= MOVE_AT_MOST && rows[0].order && mayMove() && !document.hidden;
+      if (fresh > 0 && fresh < ROWS && !body.contains(document.activeElement)) {
+        const reused = rows.splice(ROWS - fresh);
+        rows.unshift(...reused);
+        body.prepend(...reused.map((row) => row.node));
+      }
+      rows.forEach((row, i) => {
+        row.set(orders[i]);
+        if (!moves || fresh === 0 || !orders[i]) return;
+        glide(row.node, -fresh);
+        if (i < fresh) row.node.animate({ opacity: [0, 1] }, { duration: 450 });
+      });
+      empty.hidden = orders.length > 0;
+    },
+    /* Names that were asked for have come. */
+    tick() {
+      rows.forEach((row) => row.set(row.order));
+    },
+  };
+}

@@ -1,0 +1,143 @@
+/*
+ * The figures of a scope: today's gross in large type, the rest of today beside it, all time below.
+ * A session has no days; there all time stands in large type.
+ */
+
+import { plainYuan } from './format.js';
+import { Attribute, el, Style, Text } from './dom.js';
+
+/* In order of importance; what is money, and what is told only where there is room. */
+const FIGURES = [
+  { key: 'net', money: true },
+  { key: 'refunded', money: true },
+  { key: 'orders' },
+  { key: 'units' },
+];
+const COLUMNS = ['orders', 'units', 'gross', 'refunds', 'refunded', 'returned', 'net'];
+const SPEAK_EVERY_MS = 30000;
+const NOTHING = '–';
+
+const isUnit = (piece) => /[万亿¥−]/.test(piece);
+
+/*
+ * An amount in large type: units between the figures (万, 亿) stand back. Its size follows from its
+ * width in em, which changes only with the number of figures, and is measured then.
+ */
+class LargeAmount {
+  constructor(page) {
+    this.page = page;
+    this.node = el('p', { class: 'hero' });
+    this.shape = '';
+    this.parts = [];
+    this.width = new Style(this.node, '--em');
+    this.title = new Attribute(this.node, 'title');
+  }
+
+  build(pieces) {
+    this.parts = pieces.map((piece) => new Text(piece));
+    this.node.replaceChildren(...pieces.map((piece, i) => (
+      el('span', isUnit(piece) ? { class: 'unit' } : {}, this.parts[i].node))));
+    const box = this.node.getBoundingClientRect();
+    if (box.width > 0) {
+      const em = box.width / parseFloat(getComputedStyle(this.node).fontSize);
+      this.width.set(em.toFixed(2));
+    } else {
+      this.shape = ''; // not on the page yet
+    }
+  }
+
+  set(fen) {
+    const shown = fen === undefined ? NOTHING : this.page.amount(fen);
+    const pieces = shown.split(/([万亿¥−])/).filter((piece) => piece !== '');
+    const shape = shown.replace(/\d/g, '0');
+    if (shape !== this.shape) {
+      this.shape = shape;
+      this.build(pieces);
+    } else {
+      pieces.forEach((piece, i) => this.parts[i].set(piece));
+    }
+    this.title.set(fen === undefined ? undefined : this.page.exact(fen));
+  }
+}
+
+function figures(page, className) {
+  const views = {};
+  const list = el('dl', { class: className });
+  const all = className.includes('all') ? [{ key: 'gross', money: true }, ...FIGURES] : FIGURES;
+  for (const { key, money } of all) {
+    const value = new Text(NOTHING);
+    const cell = el('dd', {}, value.node);
+    views[key] = { value, money, title: new Attribute(cell, 'title') };
+    list.append(el('div', { class: `figure ${key}` }, el('dt', {}, page.t(key)), cell));
+  }
+  return {
+    node: list,
+    set(metrics) {
+      for (const [key, { value, money, title }] of Object.entries(views)) {
+        const amount = metrics?.[key];
+        if (amount === undefined) value.set(NOTHING);
+        else value.set(money ? page.amount(amount) : page.count(amount));
+        if (money) title.set(amount === undefined ? undefined : page.exact(amount));
+      }
+    },
+  };
+}
+
+/* The panel of `scope`; `session` when it has no days. */
+export function makeTotal(page, { scope, session = false }) {
+  const heading = page.t(session ? 'soldSession' : 'soldToday');
+  const hero = new LargeAmount(page);
+  const first = figures(page, 'figures');
+  const all = session ? undefined : figures(page, 'figures all');
+  const spoken = new Text();
+  let spokenAt = -Infinity;
+  let spokenGross;
+
+  const node = el('section', { class: 'panel total', 'aria-labelledby': 'total-title' },
+    page.panelHead('total-title', heading, { csv: () => csv() }),
+    el('div', { class: 'hero-box' }, hero.node),
+    first.node,
+    ...(all ? [el('div', { class: 'all-time' }, el('h3', {}, page.t('allTime')), all.node)] : []),
+    el('p', { class: 'hidden', 'aria-live': 'polite' }, spoken.node));
+
+  /* Aloud at a low rate: who listens wants the total, not each order. */
+  function speak(metrics) {
+    const now = performance.now();
+    if (now - spokenAt < SPEAK_EVERY_MS || metrics.gross === spokenGross) return;
+    spokenAt = now;
+    spokenGross = metrics.gross;
+    spoken.set(page.t('spoken', {
+      title: heading,
+      gross: page.exact(metrics.gross),
+      net: page.exact(metrics.net),
+      orders: page.count(metrics.orders),
+    }));
+  }
+
+  function periods(payload) {
+    return session ? [['all', payload?.all]] : [['today', payload?.today], ['all', payload?.all]];
+  }
+
+  function csv() {
+    const payload = page.live.get(scope);
+    const rows = periods(payload).filter(([, metrics]) => metrics).map(([period, metrics]) => [
+      page.t(period === 'today' ? 'today' : 'allTime'),
+      ...COLUMNS.map((key) => (
+        ['gross', 'refunded', 'net'].includes(key) ? plainYuan(metrics[key]) : metrics[key])),
+    ]);
+    return { name: 'totals', header: ['period', ...COLUMNS].map((key) => page.t(key)), rows };
+  }
+
+  return {
+    node,
+    topics: [scope],
+    update() {
+      const payload = page.live.get(scope);
+      const metrics = session ? payload?.all : payload?.today;
+      hero.set(metrics?.gross);
+      first.set(metrics);
+      all?.set(payload?.all);
+      if (metrics) speak(metrics);
+    },
+  };
+}
