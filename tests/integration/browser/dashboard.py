@@ -1,0 +1,128 @@
+"""What tests of the dashboard read off the screen. Amounts are taken from the exact form, which
+stands in `title`: what is shown may be short, or grouped in another way."""
+import re
+from decimal import Decimal
+
+from browser import eventually
+from clients import totals
+
+# Figures of one period as {"gross": fen, …}; `words` are those of the page's language.
+FIGURES = """
+    const read = (list) => Object.fromEntries([...list.querySelectorAll('.figure')].map((figure) => {
+        const value = figure.querySelector('dd');
+        return [figure.className.split(' ')[1], value.title || value.innerText];
+    }));
+    const total = document.querySelector('.panel.total');
+    const all = total.querySelector('.figures.all');
+    return {
+        hero: total.querySelector('.hero').title,
+        first: read(total.querySelector('.figures')),
+        all: all && read(all),
+    };
+"""
+
+ROWS = """
+    return [...document.querySelectorAll(`.panel.board.${arguments[0]} tbody tr`)].map((row) => ({
+        rank: row.querySelector('.rank').innerText,
+        id: decodeURIComponent(row.querySelector('.name a').hash.split('/').at(-1)),
+        name: row.querySelector('.name').innerText,
+        gross: row.querySelector('.amount').title,
+        top: row.getBoundingClientRect().top,
+    }));
+"""
+
+# Panels and what stands in the head, with what they overlap or stick out of.
+MISPLACED = """
+    const wrong = [];
+    const box = (node) => node.getBoundingClientRect();
+    const shown = (node) => box(node).width > 1 && box(node).height > 1;
+    const say = (node) => `${node.tagName}.${node.className} ${node.innerText?.slice(0, 20)}`;
+    const apart = (nodes) => nodes.forEach((a, i) => nodes.slice(i + 1).forEach((b) => {
+        const [p, q] = [box(a), box(b)];
+        const across = Math.min(p.right, q.right) - Math.max(p.left, q.left);
+        const down = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+        if (across > 1 && down > 1) wrong.push(`${say(a)} overlaps ${say(b)}`);
+    }));
+    const all = (css, within = document) => [...within.querySelectorAll(css)].filter(shown);
+    apart(all('.panel'));
+    apart(all('header > *'));
+    for (const panel of all('.panel')) {
+        apart(all(':scope > *', panel));
+        apart(all('.head > *', panel));
+        apart(all('.figure', panel));
+        apart(all('.tile', panel).filter((tile) => tile.closest('.tiles')));
+        for (const part of all(':scope > *, .hero, .figure, .head > *', panel)) {
+            if (part.closest('.hidden')) continue;
+            const [p, q] = [box(part), box(panel)];
+            if (p.right > q.right + 1 || p.left < q.left - 1 || p.bottom > q.bottom + 1) {
+                wrong.push(`${say(part)} sticks out of ${panel.className}`);
+            }
+        }
+        for (const row of all('tbody tr', panel)) {
+            apart(all(':scope > *', row));
+        }
+    }
+    if (document.documentElement.scrollWidth > innerWidth) {
+        wrong.push(`${document.documentElement.scrollWidth} wide in ${innerWidth}`);
+    }
+    return wrong;
+"""
+
+
+def fen(text):
+    """Of an exact amount: "−¥1,234.05"."""
+    match = re.fullmatch(r"(−?)¥([\d,]+\.\d\d)", text)
+    assert match, f"no exact amount: {text!r}"
+    return int(Decimal(match[2].replace(",", "")) * 100) * (-1 if match[1] else 1)
+
+
+def count(text):
+    assert re.fullmatch(r"[\d,]+", text), f"no number: {text!r}"
+    return int(text.replace(",", ""))
+
+
+def _metrics(shown, gross):
+    figures = {key: count(shown[key]) for key in ("orders", "units")}
+    return {**figures, **{key: fen(shown[key]) for key in ("net", "refunded")}, "gross": fen(gross)}
+
+
+def figures(browser):
+    """{"today": {...}, "all": {...}} as on the screen; of a session "all" alone."""
+    shown = browser.js(FIGURES)
+    first = _metrics(shown["first"], shown["hero"])
+    if not shown["all"]:
+        return {"all": first}
+    return {"today": first, "all": _metrics(shown["all"], shown["all"]["gross"])}
+
+
+def expected_figures(daemon, scope):
+    """The same, as the daemon has them."""
+    payload = totals(daemon, scope)["topics"][scope]
+    keys = ("orders", "units", "net", "refunded", "gross")
+    return {period: {key: payload[period][key] for key in keys}
+            for period in ("today", "all") if period in payload}
+
+
+def board(browser, name):
+    """Rows in the order that they stand in the document; where they are on the screen is `top`."""
+    return [{**row, "gross": fen(row["gross"])} for row in browser.js(ROWS, name)]
+
+
+def expected_board(daemon, topic):
+    rows = totals(daemon, topic)["topics"][topic]["rows"]
+    return [(row["id"], row["gross"]) for row in rows]
+
+
+def state(browser):
+    return browser.js("return document.documentElement.dataset.state")
+
+
+def open_live(browser, url):
+    """Opens a page and waits until it shows figures."""
+    browser.open(url)
+    eventually(lambda: state(browser) == "live")
+
+
+def shows(browser, daemon, scope="total"):
+    assert figures(browser) == expected_figures(daemon, scope)
+    return True

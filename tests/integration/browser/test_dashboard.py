@@ -1,0 +1,270 @@
+"""The dashboard, against a data set that stands still: what it shows is what the daemon says, in both
+languages, on a wall and on a phone, on each of its screens."""
+import json
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from browser import PHONE, WALL, eventually
+from clients import post_events, totals
+from dashboard import (MISPLACED, board, expected_board, expected_figures, fen, figures, open_live,
+                       shows, state)
+from events import host, order, product, refund, session
+from harness import Daemon, Folder, RedisServer, livetally, now_ms
+from conftest import WITH_NAMES
+
+LONG = "A very long name of something that nobody would ever call so, but 名字特别长特别长特别长特别长"
+LARGEST = 10**10  # fen: the largest amount of an order
+EVIL = "=HYPERLINK(\"http://x\")"
+
+# What a click on a CSV button would save, kept instead.
+KEEP_DOWNLOADS = """
+    window.saved = [];
+    URL.createObjectURL = (blob) => { blob.text().then((text) => saved.push(text)); return '#'; };
+    HTMLAnchorElement.prototype.click = function () { saved.push(this.download); };
+"""
+
+
+def simulated(orders=400, hosts=30):
+    made = livetally("simulate", "--print", "--orders", orders, "--hosts", hosts, "--seed", 3)
+    assert made.returncode == 0, made.stderr
+    return [json.loads(line) for line in made.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def still():
+    """A daemon with 30 hosts, names that are long or like formulas, and a session with a goal."""
+    place = Folder()
+    daemon = Daemon(place, RedisServer(place), WITH_NAMES)
+    now = now_ms()
+    events = simulated() + [
+        host("long", host_id="long", name=LONG),
+        host("evil", host_id="evil", name=EVIL),
+        product("long", product_id="long", name=LONG, county="422828"),
+        session("goal", session_id="goal", host_id="long", title=LONG, starts_at=now - 60_000,
+                ends_at=now + 3_600_000, goal=4 * LARGEST),
+        order("long", order_id="l1", host_id="long", product_id="long", session_id="goal",
+              county="422828", quantity=100_000, amount=LARGEST),
+        order("evil", order_id="e1", host_id="evil", product_id="long", county="422828", amount=5),
+    ]
+    events += [order("many", order_id=f"m{i}", host_id=f"many-{i % 4}", product_id="long",
+                     county="422828", quantity=1, amount=LARGEST) for i in range(40)]
+    events.append(refund("long", order_id="l1", refund_id="r1", amount=LARGEST // 4, quantity=1))
+    body = "\n".join(json.dumps(event) for event in events)
+    answer = post_events(daemon, body, "application/x-ndjson")
+    assert answer.status == 200, answer.text
+    yield SimpleNamespace(daemon=daemon, url=daemon.url)
+    daemon.stop()
+    place.close()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_figures_are_those_of_the_daemon(browser, still, language):
+    open_live(browser, f"{still.url}/?lang={language}")
+    eventually(lambda: shows(browser, still.daemon))
+
+
+@pytest.mark.parametrize("name, topic", [("hosts", "top/hosts"), ("counties", "top/counties"),
+                                         ("products", "top/products")])
+def test_rankings_stand_in_their_order(browser, still, name, topic):
+    open_live(browser, still.url)
+    expected = expected_board(still.daemon, topic)
+    rows = eventually(lambda: len(board(browser, name)) == len(expected) and board(browser, name))
+    assert [(row["id"], row["gross"]) for row in rows] == expected
+    assert [row["rank"] for row in rows] == [str(i + 1) for i in range(len(rows))]
+    assert sorted(row["top"] for row in rows) == [row["top"] for row in rows]
+
+
+def test_the_map_shows_the_provinces_and_leads_to_their_counties(browser, still):
+    open_live(browser, still.url)
+    expected = {row["id"]: row["gross"]
+                for row in totals(still.daemon, "top/provinces?n=100")["topics"]
+                ["top/provinces?n=100"]["rows"]}
+    shown = eventually(lambda: len(browser.find_all(".tiles .tile")) == 34 and browser.js(
+        "return Object.fromEntries([...document.querySelectorAll('.tiles .tile')].map(t =>"
+        "[t.hash.split('/').at(-1), [t.dataset.step, t.ariaLabel]]))"))
+    for province, (step, label) in shown.items():
+        assert (step != "0") == (province in expected), label
+        if province in expected:
+            assert fen(re.search(r"¥[\d,.]+\d", label)[0]) == expected[province]
+    browser.find(".tiles a[href='#/province/42']").click()
+    eventually(lambda: shows(browser, still.daemon, "province/42"))
+    assert browser.text(".heading h1") == "Hubei"
+    eventually(lambda: [row["id"] for row in board(browser, "counties")] == [
+        county for county, _ in expected_board(still.daemon, "top/counties?province=42&n=20")])
+
+
+@pytest.mark.parametrize("language, words", [
+    ("en-US", ["Live sales", "Overview", "Sold today", "Hosts", "Refunded", "Hefeng County"]),
+    ("zh-CN", ["实时销售", "总览", "今日销售额", "主播", "退款", "鹤峰县"])])
+def test_the_language_is_the_browsers_and_can_be_switched(browser, still, language, words):
+    browser.emulate(language=language)
+    open_live(browser, still.url)
+    browser.js("localStorage.clear()")
+    browser.reload()
+    eventually(lambda: all(word in browser.text("body") for word in words))
+    browser.find("#language").click()
+    eventually(lambda: not any(word in browser.text("body") for word in words[:4]))
+    assert browser.js("return document.documentElement.lang") != language.split("-")[0]
+    browser.reload()
+    eventually(lambda: state(browser) == "live" and words[0] not in browser.text("body"))
+    browser.js("localStorage.clear()")
+
+
+SCREENS = ["#/", "#/host/long", "#/county/422828", "#/product/long", "#/session/goal",
+           "#/province/42", "#/sessions", "#/hosts", "#/none"]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("size", [WALL, PHONE, (1366, 768)], ids=str)
+def test_nothing_overlaps_on_any_screen(browser, still, size, language):
+    browser.emulate(reduced_motion=True)
+    browser.size(*size)
+    open_live(browser, f"{still.url}/?lang={language}")
+    for screen in SCREENS:
+        browser.js("location.hash = arguments[0]", screen)
+        eventually(lambda: browser.js("return document.querySelector('main').dataset.screen")
+                   == (screen.split("/")[1] or "overview"))
+        eventually(lambda: "–" not in browser.texts(".figure dd"))
+        assert eventually(lambda: browser.js(MISPLACED) == []), screen
+    assert browser.console_errors() == []
+
+
+def test_nothing_overlaps_where_nothing_was_sold(browser, folder, redis):
+    daemon = Daemon(folder, redis)
+    for size in (WALL, PHONE):
+        browser.size(*size)
+        open_live(browser, daemon.url)
+        eventually(lambda: figures(browser)["today"]["gross"] == 0)
+        eventually(lambda: browser.js(MISPLACED) == [])
+        assert "No sales yet today" in browser.text("main")
+
+
+@pytest.mark.parametrize("scope, heading", [
+    ("host/host-0001", None), ("host/nobody", "nobody"), ("county/422828", "Hefeng County"),
+    ("product/tea-000001", None), ("session/goal", LONG), ("province/33", "Zhejiang")])
+def test_each_thing_has_an_address_of_its_own(browser, still, scope, heading):
+    open_live(browser, f"{still.url}/#/{scope}")
+    payload = totals(still.daemon, scope)["topics"][scope]
+    eventually(lambda: shows(browser, still.daemon, scope))
+    eventually(lambda: browser.text(".heading h1") == (heading or payload["name"]))
+    browser.find(".heading .button").click()
+    eventually(lambda: shows(browser, still.daemon))
+
+
+@pytest.mark.parametrize("address, boards", [
+    ("host/host-0001", {"products": "top/products?host=host-0001"}),
+    ("county/422828", {"hosts": "top/hosts?county=422828", "products": "top/products?county=422828"}),
+    ("session/goal", {"products": "top/products?session=goal"}),
+    ("sessions", {"sessions": "top/sessions?n=100"})])
+def test_screens_have_their_boards(browser, still, address, boards):
+    open_live(browser, f"{still.url}/#/{address}")
+    for name, topic in boards.items():
+        expected = expected_board(still.daemon, topic)
+        assert expected
+        eventually(lambda: [(row["id"], row["gross"]) for row in board(browser, name)] == expected)
+
+
+def test_a_session_shows_its_goal_and_the_time_it_has(browser, still):
+    open_live(browser, f"{still.url}/#/session/goal")
+    eventually(lambda: "25.0% of ¥400,000,000.00" in browser.text(".goal"))
+    assert browser.find(".goal-bar").get_attribute("aria-valuenow") == "25"
+    first = eventually(lambda: re.fullmatch(r"00:\d\d:\d\d", browser.text(".countdown .clock")))[0]
+    eventually(lambda: browser.text(".countdown .clock") < first)
+
+
+def test_what_is_shown_can_be_saved(browser, still):
+    open_live(browser, still.url)
+    eventually(lambda: len(board(browser, "hosts")) == 10)
+    browser.js(KEEP_DOWNLOADS)
+    for button in browser.find_all("button.csv"):
+        button.click()
+    eventually(lambda: browser.js("return saved.length") == 2 * len(browser.find_all("button.csv")))
+    saved = browser.js("return saved")
+    hosts = next(text for text in saved if "many-0" in text and "Rank" in text)
+    lines = hosts.removeprefix("\ufeff").split("\r\n")
+    assert lines[0] == "Rank,Id,Name,Orders,Units,Gross,Refunded,Net"
+    for line, (name, gross) in zip(lines[1:], expected_board(still.daemon, "top/hosts")):
+        assert line.split(",")[1] == name
+        assert f",{gross // 100}.{gross % 100:02}," in line
+    assert any(name == "livetally-top-hosts.csv" for name in saved)
+
+
+def test_no_formula_is_saved(browser, still):
+    open_live(browser, f"{still.url}/#/hosts")
+    eventually(lambda: EVIL in [row["name"] for row in board(browser, "hosts")])
+    browser.js(KEEP_DOWNLOADS)
+    browser.find("button.csv").click()
+    text = eventually(lambda: next(t for t in browser.js("return saved") if "evil" in t))
+    assert f"evil,\"'{EVIL.replace(chr(34), chr(34) * 2)}\"" in text
+
+
+def test_search_finds_names_and_opens_any_id(browser, still):
+    open_live(browser, still.url)
+    eventually(lambda: len(board(browser, "hosts")) == 10)
+    field = browser.find("#search input")
+    field.send_keys("hefeng")
+    eventually(lambda: "Hefeng County" in browser.text("#search-list"))
+    assert "Any id can be opened" in browser.text(".popup")
+    field.send_keys("\ue015\ue007")  # down, enter
+    eventually(lambda: browser.js("return location.hash") == "#/county/422828")
+    field = browser.find("#search input")
+    field.send_keys("never-seen")
+    eventually(lambda: "Open as session" in browser.text("#search-list"))
+    next(li for li in browser.find_all("#search-list li") if "session" in li.text).click()
+    eventually(lambda: browser.js("return location.hash") == "#/session/never-seen")
+    eventually(lambda: figures(browser)["all"]["gross"] == 0)
+
+
+def test_the_page_can_be_used_by_keyboard_and_by_ear(browser, still):
+    open_live(browser, still.url)
+    eventually(lambda: len(board(browser, "hosts")) == 10)
+    unnamed = browser.js("""return [...document.querySelectorAll('a, button, input, section')]
+        .filter((node) => !(node.ariaLabel || node.title || node.innerText?.trim()
+            || document.getElementById(node.getAttribute('aria-labelledby'))))
+        .map((node) => node.outerHTML.slice(0, 80))""")
+    assert unnamed == []
+    assert len(browser.find_all("main h1")) == 1
+    assert browser.find_all("header nav, main, [role=search]")
+    spoken = eventually(lambda: browser.js(
+        "return document.querySelector('.total [aria-live=polite]').textContent"))
+    expected = expected_figures(still.daemon, "total")["today"]
+    assert fen(re.search(r"¥[\d,.]+\d", spoken)[0]) == expected["gross"]
+    tables = browser.js("return [...document.querySelectorAll('table')].map(t =>"
+                        "[t.querySelectorAll('[role=columnheader]').length,"
+                        " t.querySelectorAll('tbody [role=row]').length])")
+    assert all(headers >= 5 and rows for headers, rows in tables), tables
+
+
+def contrast(browser, css):
+    """Of text and what is behind it, by the rule of WCAG: the least of all that match."""
+    return browser.js("""
+        const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
+            .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+            .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+        const behind = (node) => {
+            const colour = getComputedStyle(node).backgroundColor;
+            return colour === 'rgba(0, 0, 0, 0)' ? behind(node.parentElement) : colour;
+        };
+        return Math.min(...[...document.querySelectorAll(arguments[0])].map((node) => {
+            const pair = [getComputedStyle(node).color, behind(node)].map(light).sort((a, b) => b - a);
+            return (pair[0] + 0.05) / (pair[1] + 0.05);
+        }));
+    """, css)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_text_stands_out_from_what_is_behind_it(browser, still, theme):
+    browser.emulate(theme)
+    open_live(browser, still.url)
+    eventually(lambda: len(board(browser, "hosts")) == 10)
+    # Shades of the map that this data set may not have.
+    browser.js("document.querySelectorAll('.tiles .tile').forEach((t, i) => { t.dataset.step = i % 6; })")
+    eventually(lambda: contrast(browser, ".tiles .tile") >= 4.5)
+    for css in (".state", ".hero span", ".figure dt", ".figure dd", ".note", ".csv", "nav a",
+                ".board td, .board th", ".ticker td", ".legend", ".search input"):
+        assert contrast(browser, css) >= 4.5, css
+    browser.js("document.documentElement.dataset.state = 'stale'")
+    for css in (".state", ".hero span", ".figure dd", ".board td, .board th"):
+        assert contrast(browser, css) >= 4.5, f"stale {css}"

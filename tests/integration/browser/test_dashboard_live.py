@@ -1,0 +1,104 @@
+"""The dashboard while things move: figures under traffic, a daemon that restarts, a Redis that
+freezes, tokens. What it shows is right in the end, and what isn't of now is marked so."""
+import pytest
+
+from browser import eventually
+from clients import totals
+from conftest import WITH_NAMES, Simulation
+from dashboard import board, expected_board, figures, open_live, shows, state
+from harness import Daemon, free_port
+from tokens import Keys
+
+GONE = ("WebSocket connection",)  # what a browser says of a daemon that isn't there
+
+
+@pytest.fixture
+def moving(folder, redis):
+    """A simulated livestream, and a daemon that is on the same port after a restart."""
+    daemon = Daemon(folder, redis, WITH_NAMES, listen=(f"127.0.0.1:{free_port()}",))
+    simulation = Simulation(daemon, rate=200)
+    simulation.wait_orders(50)
+    yield daemon, simulation
+    if simulation.running():
+        simulation.stop()
+
+
+@pytest.fixture
+def keys(folder):
+    made = Keys(folder.path / "keys")
+    made.add("a")
+    return made
+
+
+def test_the_last_figures_are_the_right_ones(browser, moving):
+    daemon, simulation = moving
+    open_live(browser, daemon.url)
+    before = eventually(lambda: figures(browser)["all"]["orders"])
+    eventually(lambda: figures(browser)["all"]["orders"] > before + 50)
+    simulation.stop()
+    eventually(lambda: shows(browser, daemon))
+    for name in ("hosts", "counties", "products"):
+        expected = expected_board(daemon, f"top/{name}")
+        eventually(lambda: [(row["id"], row["gross"]) for row in board(browser, name)] == expected)
+    newest = totals(daemon, "ticker")["topics"]["ticker"]["orders"][-1]
+    eventually(lambda: browser.texts(".ticker tr:first-child .amount a, .ticker tbody tr:first-child"
+                                     " .amount")[0] == f"¥{newest['amount'] / 100:,.2f}")
+    assert browser.console_errors() == []
+
+
+def test_it_comes_back_after_a_restart_without_a_reload(browser, moving):
+    daemon, simulation = moving
+    open_live(browser, daemon.url)
+    browser.js("window.witness = true")
+    simulation.stop()
+    shown = eventually(lambda: shows(browser, daemon) and figures(browser))
+    daemon.kill()
+    eventually(lambda: state(browser) == "reconnecting")
+    assert "figures of" in browser.text("#state")
+    assert figures(browser) == shown, "what was known stays, in grey"
+    daemon.restart()
+    eventually(lambda: state(browser) == "live", 20)
+    simulation = Simulation(daemon, rate=200, seed=7)
+    simulation.wait_orders(shown["all"]["orders"] + 20)
+    simulation.stop()
+    eventually(lambda: shows(browser, daemon))
+    assert browser.js("return window.witness")
+    assert browser.console_errors(but=GONE) == []
+
+
+def test_it_says_so_when_figures_are_no_longer_of_now(browser, moving, redis):
+    daemon, simulation = moving
+    open_live(browser, daemon.url)
+    ink = "return getComputedStyle(document.querySelector('.hero')).color"
+    bright = browser.js(ink)
+    redis.freeze()
+    try:
+        eventually(lambda: state(browser) == "stale")
+        assert browser.text("#state").startswith("Stale since ")
+        assert browser.js(ink) != bright
+    finally:
+        redis.thaw()
+    eventually(lambda: state(browser) == "live", 20)
+    assert browser.js(ink) == bright
+    simulation.stop()
+    eventually(lambda: shows(browser, daemon))
+
+
+def test_a_token_opens_it_and_leaves_no_trace_in_the_address(browser, folder, redis, keys):
+    daemon = Daemon(folder, redis, {"auth.keys": keys.path})
+    open_live(browser, f"{daemon.url}/?lang=en&token={keys.mint('view')}#/host/ling")
+    assert browser.js("return location.href") == f"{daemon.url}/?lang=en#/host/ling"
+    eventually(lambda: figures(browser)["today"]["gross"] == 0)
+    browser.reload()
+    eventually(lambda: state(browser) == "live")
+
+
+def test_without_a_token_it_asks_for_one(browser, folder, redis, keys):
+    daemon = Daemon(folder, redis, {"auth.keys": keys.path, "limits.auth_ms": 100})
+    browser.open(daemon.url)
+    eventually(lambda: state(browser) == "denied" and browser.find("dialog[open]"))
+    browser.find("dialog input").send_keys(keys.mint("view"))
+    browser.find("dialog button.main").click()
+    eventually(lambda: state(browser) == "live")
+    assert not browser.find_all("dialog")
+    eventually(lambda: figures(browser)["today"]["gross"] == 0)
