@@ -202,11 +202,16 @@ fuzz-merge: ## put what `make fuzz` found into the corpora, as few files as cove
 
 tests: $(UNIT_TESTS)
 
-unit: $(UNIT_TESTS) ## run the unit tests
-	@set -e; for test in $^; do $$test; done
+unit: $(UNIT_TESTS:=.run) ## run the unit tests (-j 2: two at a time)
+
+# What one prints stays together.
+$(UNIT_TESTS:=.run): %.run: %
+	@$< > $<.log 2>&1 || { cat $<.log; exit 1; }
+	@cat $<.log
+.PHONY: $(UNIT_TESTS:=.run)
 
 san: ## build and run the unit tests under AddressSanitizer and UBSan
-	$(MAKE) SANITIZE=address,undefined unit
+	+$(MAKE) SANITIZE=address,undefined unit
 
 # Programs of the benchmark: what each is made of besides bench_common.
 bench_board_FILES :=
