@@ -150,6 +150,8 @@ assets: $(NPM_BUILD)/npm/made ## get the charts of the pages and the names of co
 test_config_PARTS := daemon/config daemon/config_check daemon/config_file daemon/file
 test_config_LIBS := -linih
 test_advice_PARTS := store/advice
+test_framing_PARTS := net/framing
+test_head_PARTS := net/head
 test_token_PARTS := $(addprefix auth/,base64url claims key key_generate keyring mint \
 	signature token)
 test_token_LIBS := -ljwt -lcrypto

@@ -119,7 +119,10 @@ enum refusal {
     X(415, "Unsupported Media Type")                                                               \
     X(426, "Upgrade Required")                                                                     \
     X(429, "Too Many Requests")                                                                    \
-    X(503, "Service Unavailable")
+    X(431, "Request Header Fields Too Large")                                                      \
+    X(501, "Not Implemented")                                                                      \
+    X(503, "Service Unavailable")                                                                  \
+    X(505, "HTTP Version Not Supported")
 
 enum http_status_place {
 #define X(status, text) HTTP_STATUS_##status,

@@ -84,7 +84,8 @@
          "repeated.")                                                                              \
     LIST(auth, origins, "", check_origin,                                                          \
          "Site (https://HOST[:PORT], or null) whose pages may connect besides our own. Empty: "    \
-         "any may watch and none may post. May be repeated.")                                      \
+         "none may post, and any may watch: without keys on loopback, those of this machine. May " \
+         "be repeated.")                                                                           \
     NUMBER(auth, url_hours, 24, 1, 8760, "A token in a URL must not last longer than this.")       \
     TEXT(data, currency, "CNY", check_currency, "ISO 4217 code; amounts are in its minor units.")  \
     TEXT(data, time_zone, "+08:00", check_time_zone, "Offset that cuts business days, or UTC.")    \

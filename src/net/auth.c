@@ -100,11 +100,27 @@ void auth_count(struct server *server, enum auth_refusal refusal)
     server->stats->auth_refusals[refusal]++;
 }
 
+bool auth_is_open(const struct server *server)
+{
+    const struct server_ops *ops = &server->ops;
+    struct grant *grant = NULL;
+    enum auth_refusal refusal;
+    struct buffer why = BUFFER_INIT;
+    bool admitted =
+        ops->authenticate(ops->context, (struct slice){NULL, 0}, false, &grant, &refusal, &why);
+    bool open = admitted && !grant;
+
+    grant_unref(grant);
+    buffer_done(&why);
+    return open;
+}
+
 bool auth_is_near(const struct connection *connection)
 {
     static const struct ip_net here = {.local = true};
 
-    return ip_net_holds(&here, &connection->peer) && !peer_is_forwarded(connection);
+    return ip_net_holds(&here, &connection->peer) && !peer_is_forwarded(connection) &&
+           !site_is_foreign(connection);
 }
 
 /* --- WebSockets ------------------------------------------------------------------------------- */

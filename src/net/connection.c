@@ -89,6 +89,7 @@ void connection_gone(struct connection *connection)
     leave_kind(connection);
     memory_leave(connection);
     connection->phase = PHASE_DEAD;
+    inbound_forget(connection);
     liveness_cancel(connection);
 }
 
@@ -273,6 +274,7 @@ enum goodbye connection_refusal(const struct connection *connection)
 
 int connection_established(struct connection *connection)
 {
+    inbound_expect_frames(connection);
     liveness_heard(connection);
     if (connection->refused) {
         peer_count_refusal(connection, (enum refusal)connection->refusal);

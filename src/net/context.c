@@ -229,6 +229,7 @@ struct connection *context_adopt(struct listener *listener, int fd, const struct
     wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
     if (wsi) {
         connection->wsi = wsi;
+        inbound_watch(connection, fd);
         return connection;
     }
     return NULL;

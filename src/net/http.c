@@ -248,6 +248,24 @@ int http_handle(struct connection *connection, const char *path)
     return begin_body(request);
 }
 
+void http_reject(struct connection *connection, enum http_problem problem, const char *why)
+{
+    struct http_request *request;
+
+    if (connection->phase == PHASE_CLOSING || connection->u.request)
+        return; /* it is about to end anyway */
+    request = mem_zalloc(sizeof(*request));
+    request->connection = connection;
+    request->due_ms = INT64_MAX;
+    request->problem = problem;
+    request->discard = true;
+    if (why)
+        buffer_append_text(&request->body, why);
+    connection->u.request = request;
+    connection_set_phase(connection, PHASE_OPEN);
+    http_make_ready(request);
+}
+
 int http_body(struct connection *connection, const char *data, size_t size)
 {
     struct http_request *request = connection->u.request;

@@ -23,8 +23,13 @@ enum http_route {
     X(NO_TOKEN, 401, "unauthorized", "this needs a token: Authorization: Bearer TOKEN")            \
     X(TOKEN, 401, "unauthorized", "the token is no good")                                          \
     X(SCOPE, 403, "forbidden", "the token does not allow this")                                    \
+    X(HEAD, 400, "bad_request", "")                                                                \
+    X(HEAD_LARGE, 431, "bad_request", "the request's head is larger than this server accepts")     \
+    X(HEAD_METHOD, 501, "bad_method", "this server does not know that method")                     \
+    X(HEAD_VERSION, 505, "bad_version", "this server speaks HTTP/1.1")                             \
     X(LENGTH, 411, "length_required", "the request needs a Content-Length")                        \
     X(TOO_BIG, 413, "message_too_big", "the body is larger than this server accepts")              \
+    X(HOST, 403, "bad_host", SITE_COMPLAINT)                                                       \
     X(ORIGIN, 403, "bad_origin", "not from a page of another site")                                \
     X(TYPE, 415, "bad_content_type", "events are application/json or application/x-ndjson")        \
     X(DRAINING, 503, "shutting_down", "the server is shutting down; send it again later")          \
@@ -62,7 +67,7 @@ struct http_request {
     const struct asset *asset;
     struct parcel *parcel;   /* the body of a POST, then the post */
     struct hub_query *query; /* under way */
-    struct buffer body;      /* of the answer, once there; why a token was refused */
+    struct buffer body;      /* of the answer, once there; or why the request is refused */
     struct grant *grant;     /* of whoever asks; a reference; NULL: no limits */
     int64_t due_ms;          /* loop time */
     uint32_t retry_s;        /* of PROBLEM_RATE: when to come again */
@@ -86,6 +91,8 @@ struct http_answer {
 };
 
 /* http.c */
+/* A request whose head is not worth reading; why: more about it, or NULL. */
+void http_reject(struct connection *connection, enum http_problem problem, const char *why);
 void http_make_ready(struct http_request *request);
 void http_wait(struct http_request *request); /* for something; post_wait_ms from now on */
 

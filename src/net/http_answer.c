@@ -133,6 +133,7 @@ void http_answer(struct http_request *request, const struct http_answer *answer)
     }
     /* Paused again while lws holds a part of it: lws would misread what comes meanwhile. */
     connection_pause(connection, PAUSE_HTTP, lws_partial_buffered(wsi));
+    inbound_expect_head(connection);
     liveness_schedule(connection);
     if (lws_http_transaction_completed(wsi))
         connection_kill(connection);
@@ -166,9 +167,10 @@ void http_answer_problem(struct http_request *request, enum http_problem problem
                                  .type = "application/json",
                                  .retry_s = request->retry_s};
     bool refused = problem == PROBLEM_TOKEN || problem == PROBLEM_SCOPE;
+    bool explained = refused || problem == PROBLEM_HEAD;
 
     write_problem(&body, problems[problem].code,
-                  refused ? buffer_cstr(&request->body) : problems[problem].text);
+                  explained ? buffer_cstr(&request->body) : problems[problem].text);
     answer.body = buffer_slice(&body);
     if (problem == PROBLEM_METHOD)
         answer.headers =

@@ -144,6 +144,8 @@ static bool is_trusted(const struct http_request *request)
     struct admission admission;
     bool admitted;
 
+    if (!site_ok(request->connection))
+        return false;
     if (auth_is_near(request->connection))
         return true;
     admitted = auth_request(request->connection, GRANT_ADMIN, &admission);
@@ -156,8 +158,13 @@ static enum http_problem ask_token(struct http_request *request, enum grant_scop
 {
     struct connection *connection = request->connection;
     struct admission admission;
-    bool admitted = auth_request(connection, scope, &admission);
+    bool admitted;
 
+    if (!site_ok(connection)) {
+        auth_count(connection->server, AUTH_REFUSAL_ORIGIN);
+        return PROBLEM_HOST;
+    }
+    admitted = auth_request(connection, scope, &admission);
     request->grant = admission.grant;
     request->body = admission.why;
     if (admitted && peer_join_token(connection, request->grant))

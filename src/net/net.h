@@ -9,8 +9,9 @@
  *   server.c     the public face, shutdown        assets.c     the pages, from memory
  *   auth.c       who it is, and what he may do     peer.c       whose it is, and how many he has
  *   pace.c       how fast somebody may send        memory.c     what all of them hold of it
- *   proxy.c      the head that a proxy sends first
+ *   proxy.c      the head that a proxy sends first  site.c      whose page asks
  *   tls.c        certificates, and TLS as lws doesn't do it by itself
+ *   inbound.c    what peers send, looked at before lws reads it; by head.c and framing.c
  *
  * Ownership: a connection is made at accept and freed by LWS_CALLBACK_WSI_DESTROY; between lws's
  * CLOSED and that its phase is PHASE_DEAD and nothing may touch its wsi. Nothing here ever closes a
@@ -30,6 +31,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "framing.h"
 #include "livetally/buffer.h"
 #include "livetally/ip.h"
 #include "livetally/listen.h"
@@ -69,6 +71,8 @@ enum connection_phase {
 /* name, close code, code on the wire, message */
 #define GOODBYES(X)                                                                                \
     X(SHUTTING_DOWN, 1001, "shutting_down", "the server is shutting down; reconnect later")        \
+    X(UNMASKED, 1002, "bad_frame", "frames of a client have to be masked (RFC 6455, 5.1)")         \
+    X(FRAMING, 1002, "bad_frame", "a frame breaks the rules of WebSocket (RFC 6455, 5)")           \
     X(BINARY, 1003, "bad_message", "messages are JSON text, not binary")                           \
     X(NOT_UTF8, 1007, "not_utf8", "the message is not UTF-8")                                      \
     X(TOO_BIG, 1009, "message_too_big", "the message is larger than this server accepts")          \
@@ -124,6 +128,19 @@ struct parcel {
     bool done;
 };
 
+/* inbound.c: what is expected of a peer, and how far it came. */
+struct inbound {
+    union {
+        struct buffer head;     /* of a request, until all of it is here */
+        struct framing framing; /* of a WebSocket */
+        const char *why;        /* a head was refused */
+    } u;
+    struct connection *next; /* in server->faulty */
+    int fd;                  /* that it is known by, if it is */
+    uint8_t mode;
+    uint8_t fault;
+};
+
 struct connection {
     struct server *server;
     struct lws *wsi;
@@ -157,7 +174,8 @@ struct connection {
     int64_t heard_ms;          /* loop time of the last sign of life */
     int64_t since_ms;          /* loop time: start of the phase, or of the ping */
     struct grant *grant;       /* a WebSocket's; a reference of its own; NULL: no limits */
-    struct buffer *words;      /* an auth message as it comes, then why it was refused; or NULL */
+    struct inbound inbound;
+    struct buffer *words; /* an auth message as it comes, then why it was refused; or NULL */
     union {
         struct ingest *ingest;
         struct http_request *request;
@@ -227,6 +245,7 @@ struct server {
     uint32_t pings_left;
 
     struct http_request *requests; /* to be served before the loop sleeps */
+    struct connection *faulty;     /* what they sent breaks rules; told before the loop sleeps */
     struct ingest *dirty;          /* connections with acks to send before the loop sleeps */
     struct parcel *parcels;        /* free ones */
     uint64_t parcel_bytes;         /* memory those hold */
@@ -331,6 +350,14 @@ void tls_shut_half(struct connection *connection);
 /* Has lws look for what TLS has read already, which no event tells of. */
 void tls_resume(struct connection *connection);
 
+/* inbound.c: see there for how lws comes to read through it */
+void inbound_watch(struct connection *connection, int fd); /* a request's head is due */
+void inbound_forget(struct connection *connection);
+void inbound_expect_head(struct connection *connection); /* after an answer */
+void inbound_expect_frames(struct connection *connection);
+void inbound_tell_faults(struct server *server);
+void inbound_done(void); /* no connection is left */
+
 /* connection.c */
 struct connection *connection_new(struct server *server);
 void connection_gone(struct connection *connection); /* lws closed it */
@@ -366,8 +393,15 @@ void liveness_heard(struct connection *connection);
 
 /* upgrade.c: for LWS_CALLBACK_HTTP_CONFIRM_UPGRADE */
 int upgrade_confirm(struct connection *connection);
-/* Not sent by a page of a site that isn't listed; any may watch while none is. */
-bool origin_ok(struct connection *connection, enum connection_kind kind);
+
+/* site.c: of the request that lws is at */
+#define SITE_COMPLAINT                                                                             \
+    "without tokens this server goes by an address or localhost; list other names in auth.origins"
+/* Found by a name that may be a stranger's, on an address that only this machine has. */
+bool site_is_foreign(const struct connection *connection);
+bool site_ok(const struct connection *connection); /* not so, where nobody needs a token */
+/* Not sent by a page of a site that may not. */
+bool origin_ok(const struct connection *connection, enum connection_kind kind);
 
 /* auth.c */
 #define AUTH_CHALLENGE_NONE  "WWW-Authenticate: Bearer\r\n"
@@ -384,6 +418,7 @@ struct admission {
 bool auth_request(struct connection *connection, enum grant_scope scope,
                   struct admission *admission);
 void auth_count(struct server *server, enum auth_refusal refusal);
+bool auth_is_open(const struct server *server);         /* nobody needs a token */
 bool auth_is_near(const struct connection *connection); /* from this machine, through no proxy */
 /* By header or URL of the upgrade; returns what the lws callback is to return. */
 int auth_upgrade(struct connection *connection, enum connection_kind kind);

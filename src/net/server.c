@@ -51,6 +51,7 @@ void server_wake_hub(struct server *server)
 
 static void on_flush(uv_prepare_t *prepare)
 {
+    inbound_tell_faults(prepare->data);
     http_serve_ready(prepare->data);
     ingest_flush_dirty(prepare->data);
 }
@@ -206,6 +207,7 @@ void server_free(struct server *server)
         free(server->listeners[i]);
     if (server->reserve_fd >= 0)
         (void)close(server->reserve_fd);
+    inbound_done();
     parcel_drop_all(server);
     peer_done(server);
     buffer_done(&server->scratch);

@@ -7,9 +7,8 @@
 
 #include "net.h"
 
-#define OFFER_BYTES  120 /* of Sec-WebSocket-Protocol; lws takes 126 */
-#define ORIGIN_BYTES 512
-#define SHORT_BYTES  32
+#define OFFER_BYTES 120 /* of Sec-WebSocket-Protocol; lws takes 126 */
+#define SHORT_BYTES 32
 
 /*
  * lws answers with the first protocol of the list that it knows, so one of the other path's must
@@ -53,36 +52,6 @@ static bool connection_header_ok(struct lws *wsi)
 
     return lws_hdr_copy(wsi, value, sizeof(value), WSI_TOKEN_CONNECTION) > 0 &&
            strcasestr(value, "upgrade") != NULL;
-}
-
-/*
- * A browser says which site a page came from. Any page may open a WebSocket to loopback, so the
- * ways in for events are closed to pages of other sites; without a token there is no other guard.
- */
-bool origin_ok(struct connection *connection, enum connection_kind kind)
-{
-    const struct server_ops *ops = &connection->server->ops;
-    struct lws *wsi = connection->wsi;
-    char origin[ORIGIN_BYTES];
-    char host[ORIGIN_BYTES];
-    const char *site;
-
-    if (!lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN))
-        return true;
-    if (lws_hdr_copy(wsi, origin, sizeof(origin), WSI_TOKEN_ORIGIN) <= 0 ||
-        lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) <= 0)
-        return false;
-    site = strstr(origin, "://");
-    if (site && strcasecmp(site + 3, host) == 0)
-        return true;
-    switch (ops->find_origin(ops->context, origin)) {
-    case ORIGIN_LISTED:
-        return true;
-    case ORIGIN_NONE_LISTED:
-        return kind == KIND_LIVE;
-    default:
-        return false;
-    }
 }
 
 static const struct socket_path {
@@ -154,6 +123,10 @@ int upgrade_confirm(struct connection *connection)
         peer_count_refusal(connection, REFUSAL_ADDRESS);
         return http_refuse(connection, 429, "too_many_connections",
                            "there are too many connections of this address", NULL);
+    }
+    if (!site_ok(connection)) {
+        auth_count(connection->server, AUTH_REFUSAL_ORIGIN);
+        return http_refuse(connection, 403, "bad_host", SITE_COMPLAINT, NULL);
     }
     if (!origin_ok(connection, path->kind)) {
         auth_count(connection->server, AUTH_REFUSAL_ORIGIN);
