@@ -36,6 +36,9 @@
     X(connections_live, "live_connections_total", "Live connections accepted")                     \
     X(reloads, "reloads_total", "Times the configuration was reloaded")                            \
     X(reload_failures, "reload_failures_total", "Reloads refused, which changed nothing")          \
+    X(tls_handshakes_begun, "tls_handshakes_begun_total",                                          \
+      "TLS handshakes that clients began; what is missing in those completed failed")              \
+    X(tls_handshakes, "tls_handshakes_total", "TLS handshakes completed")                          \
     X(tls_loads, "tls_certificate_loads_total", "Changed certificates taken over")                 \
     X(tls_load_failures, "tls_certificate_load_failures_total",                                    \
       "Changed certificates that could not be used")                                               \
@@ -136,8 +139,10 @@ enum http_status_place {
     X(CELLS, "cells") /* the board: groups and their totals */                                     \
     X(IDS, "ids")                                                                                  \
     X(ORDERS, "cached_orders")                                                                     \
-    X(WAITING, "waiting") /* posts on their way to Redis, and room kept for the next */            \
-    X(TOPICS, "topics")   /* topics, audiences and viewers, without what lws holds for a socket */ \
+    X(WAITING, "waiting")       /* posts on their way to Redis, and room kept for the next */      \
+    X(ASSEMBLY, "assembly")     /* messages of which a part is here */                             \
+    X(SEND_QUEUE, "send_queue") /* what peers have yet to read, an upper bound */                  \
+    X(TOPICS, "topics") /* topics, audiences and viewers, without what lws holds for a socket */   \
     X(CATALOG, "catalog")                                                                          \
     X(OTHER, "other") /* the rest of what is resident: code, sockets, free heap */
 
@@ -153,6 +158,8 @@ enum memory_kind {
     X(CONNECTIONS, "connections")                                                                  \
     X(DESCRIPTORS, "descriptors")                                                                  \
     X(WAITING_BYTES, "waiting_bytes")                                                              \
+    X(ASSEMBLY_BYTES, "assembly_bytes")                                                            \
+    X(SEND_QUEUE_BYTES, "send_queue_bytes")                                                        \
     X(TOPICS, "topics")                                                                            \
     X(CELLS, "cells")                                                                              \
     X(HOSTS, "hosts")                                                                              \

@@ -4,12 +4,13 @@
 #include "monitor.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 
 #define LOOK_MS    100
 #define TELL_TICKS 10
 #define TOLD_MS    60000
 /* A loop that stands still for so long is worth a line: viewers and tools have noticed. */
-#define STILL_MS 1000
+#define STILL_MS 500
 
 static const char *const reasons[] = {
 #define X(name, label) label,
@@ -29,6 +30,14 @@ static const char *const auth_reasons[] = {
 #undef X
 };
 
+/* Of these the server tells by itself, with the address. */
+static const bool told_elsewhere[REFUSAL_COUNT] = {
+    [REFUSAL_ADDRESS] = true,
+    [REFUSAL_TOKEN] = true,
+    [REFUSAL_RATE] = true,
+    [REFUSAL_QUEUE] = true,
+};
+
 /* How many are new and to be told now; 0: nothing is. */
 static uint64_t take_new(struct told_count *told, uint64_t count, int64_t now_ms)
 {
@@ -45,7 +54,7 @@ static void tell_refusals(struct monitor *monitor, int64_t now_ms)
     const struct stats *stats = monitor->stats;
     for (int i = 0; i < REFUSAL_COUNT; i++) {
         uint64_t count = take_new(&monitor->refusals[i], stats->connections_refused[i], now_ms);
-        if (count)
+        if (count && !told_elsewhere[i])
             log_print(monitor->log, i == REFUSAL_UPGRADE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
                       "connections refused reason=%s count=%" PRIu64 "%s", reasons[i], count,
                       advice[i] ? advice[i] : "");

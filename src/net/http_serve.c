@@ -18,6 +18,12 @@ static void refresh_stats(const struct server *server)
     struct stats *stats = server->stats;
 
     stats->memory_bytes[MEMORY_WAITING] = server->parcel_bytes + server->waiting_bytes;
+    stats->memory_bytes[MEMORY_ASSEMBLY] = server->arriving_bytes;
+    stats->memory_bytes[MEMORY_SEND_QUEUE] = server->queued_bytes;
+    stats->limits[LIMIT_ASSEMBLY_BYTES] = server->options.assembly_bytes;
+    stats->limits_used[LIMIT_ASSEMBLY_BYTES] = server->arriving_bytes;
+    stats->limits[LIMIT_SEND_QUEUE_BYTES] = server->options.send_queue_bytes;
+    stats->limits_used[LIMIT_SEND_QUEUE_BYTES] = server->queued_bytes;
     stats->limits[LIMIT_WAITING_BYTES] = server->options.waiting_bytes;
     stats->limits_used[LIMIT_WAITING_BYTES] = server->waiting_bytes;
     stats->limits[LIMIT_CONNECTIONS] = server->options.max_connections;

@@ -248,11 +248,24 @@ bool tls_key_is_exposed(const struct tls *tls)
 
 /* --- Connections ------------------------------------------------------------------------------ */
 
+/* Failed ones are those that began and were not done: an alert often gets lost with its socket. */
+static void on_state(const SSL *ssl, int where, int value)
+{
+    struct server *server = SSL_get_app_data(ssl);
+
+    (void)value;
+    if (where & SSL_CB_HANDSHAKE_DONE)
+        server->stats->tls_handshakes++;
+}
+
 static int on_hello(SSL *ssl, int *alert, void *context)
 {
-    const struct server *server = context;
+    struct server *server = context;
     const struct tls *tls = server->tls;
 
+    SSL_set_app_data(ssl, server);
+    SSL_set_info_callback(ssl, on_state);
+    server->stats->tls_handshakes_begun++;
     /* What an SSL took from the shell when it was made does not change with its SSL_CTX. */
     SSL_set_verify(ssl, tls->verify, NULL);
     if (SSL_set_SSL_CTX(ssl, tls->context) &&

@@ -43,7 +43,8 @@ def healthy():
                         ("livetally_lost_writes_total", 3), ("process_start_time_seconds", 5),
                         ("livetally_reload_failures_total", 1)):
         series |= one(name, at(value))
-    for name, each in (("orders", 1000), ("refunds", 100), ("checkpoints", 60),
+    series |= one("livetally_tls_certificate_expiry_timestamp_seconds", at(8 * 86400 + 3600))
+    for name, each in (("tls_handshakes_begun", 100), ("tls_handshakes", 60), ("orders", 1000), ("refunds", 100), ("checkpoints", 60),
                        ("redis_failures", 0.4)):
         series |= one(f"livetally_{name}_total", grows(each))
     for name, label, each in (("rejections", "code", 50), ("connections_refused", "reason", 50),
@@ -76,6 +77,8 @@ SICK = {
     "SlowViewers": one("livetally_slow_live_connections", at(13)),
     "NotLetIn": one("livetally_auth_refusals_total", grows(61), ',reason="x"'),
     "ReloadFailed": one("livetally_reload_failures_total", "1x55 2x4"),
+    "TlsHandshakesFail": one("livetally_tls_handshakes_total", grows(40)),
+    "CertificateEnds": one("livetally_tls_certificate_expiry_timestamp_seconds", at(7 * 86400)),
     "Restarts": one("process_start_time_seconds", "1x40 2x5 3x5 4x5 5x5"),
 }
 

@@ -104,6 +104,8 @@ def test_the_watchdog_is_fed_and_figures_are_told(folder, redis):
     notify.settimeout(10 * PATIENCE)
     daemon.thaw()
     hear(1)
+    wait_for(lambda: "stood still for ms=" in daemon.log, 5, "the log to say so")
+    assert metrics(daemon)["livetally_loop_lag_seconds_sum"] >= 0.9
     # That Redis is away is no reason to end the daemon, which has viewers and tools to keep.
     redis.freeze()
     wait_for(lambda: metrics(daemon)["livetally_stale"] == 1, 10, "Redis to be missed")
