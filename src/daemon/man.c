@@ -68,6 +68,7 @@ void man_write_daemon(struct buffer *out)
     roff_verbatim_begin(out);
     write_lines(out, OPTIONS_EXAMPLES);
     roff_verbatim_end(out);
+    man_write_log(out);
     write_files(out);
     roff_see_also(out, "livetallyd.conf(5)", "livetally(1)");
 }

@@ -61,5 +61,6 @@ void options_write_name(struct buffer *out, const struct option_row *row); /* "-
 /* Manual pages, as roff; in man.c. */
 void man_write_daemon(struct buffer *out);
 void man_write_config(struct buffer *out);
+void man_write_log(struct buffer *out); /* a section of the first; in man_log.c */
 
 #endif

@@ -68,9 +68,13 @@ struct embedded_redis {
 
 static void on_timer(uv_timer_t *timer);
 
-/* Looks through PATH, then in /usr/bin. */
+/*
+ * Looks through PATH, then in the folder where our Debian package puts what Debian has under
+ * another name (a shell's PATH doesn't have it), then in /usr/bin.
+ */
 static bool find_program(const char *name, char out[PATH_MAX])
 {
+    static const char *const folders[] = {"/usr/lib/livetally", "/usr/bin"};
     const char *path = getenv("PATH");
     for (const char *at = path ? path : ""; *at;) {
         size_t size = strcspn(at, ":");
@@ -80,9 +84,11 @@ static bool find_program(const char *name, char out[PATH_MAX])
         }
         at += size + (at[size] == ':');
     }
-    snprintf(out, PATH_MAX, "/usr/bin/%s", name);
-    if (access(out, X_OK) == 0) {
-        return true;
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        snprintf(out, PATH_MAX, "%s/%s", folders[i], name);
+        if (access(out, X_OK) == 0) {
+            return true;
+        }
     }
     out[0] = '\0';
     return false;

@@ -72,6 +72,17 @@ def test_completion_knows_every_command_and_option():
         assert listed >= {"--help", *named}
 
 
+def test_lines_of_the_log_that_the_manual_explains_are_written_somewhere():
+    page = livetallyd("--man", "8").stdout
+    section = page.split('.SH "LOG"' if '.SH "LOG"' in page else ".SH LOG")[1].split(".SH")[0]
+    heads = re.findall(r"^\.TP\n(.*)$", section, re.M)
+    assert len(heads) > 20
+    sources = "".join(p.read_text() for p in (REPO / "src").glob("*/*.c") if p.name != "man_log.c")
+    for head in heads:
+        line = re.sub(r"^\.B |\\f\w|\\&", "", head).replace("\\-", "-").replace("\\(aq", "'")
+        assert f'"{line.strip(chr(34))}' in sources, line
+
+
 def test_an_unknown_page_is_refused():
     assert livetallyd("--man", "1").returncode == 2
 
