@@ -86,13 +86,13 @@ static bool admit(struct server *server, struct slice token, bool in_url, enum g
     }
 }
 
-bool auth_request(struct connection *connection, enum grant_scope scope,
+bool auth_request(struct connection *connection, enum grant_scope scope, bool url_too,
                   struct admission *admission)
 {
     char text[HEADER_ROOM];
-    struct credentials credentials = read_credentials(connection->wsi, false, text);
+    struct credentials credentials = read_credentials(connection->wsi, url_too, text);
 
-    return admit(connection->server, credentials.token, false, scope, admission);
+    return admit(connection->server, credentials.token, credentials.in_url, scope, admission);
 }
 
 void auth_count(struct server *server, enum auth_refusal refusal)

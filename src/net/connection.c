@@ -178,9 +178,13 @@ void connection_send_bytes(struct connection *connection, unsigned char *text, s
 void connection_send(struct connection *connection)
 {
     struct buffer *scratch = &connection->server->scratch;
+    char *text = scratch->data + LWS_PRE;
+    size_t size = scratch->size - LWS_PRE;
 
-    connection_send_bytes(connection, (unsigned char *)scratch->data + LWS_PRE,
-                          scratch->size - LWS_PRE);
+    if (connection->stream)
+        sse_send(connection, (struct slice){text, size});
+    else
+        connection_send_bytes(connection, (unsigned char *)text, size);
 }
 
 static void write_goodbye(struct connection *connection)
@@ -334,10 +338,12 @@ static void close_frame(struct connection *connection)
 void connection_drained(struct connection *connection)
 {
     if (connection->phase == PHASE_GOODBYE) {
-        if (connection->goodbye_sent && connection_writable(connection))
-            close_frame(connection);
-        else
+        if (!connection->goodbye_sent || !connection_writable(connection))
             continue_goodbye(connection);
+        else if (connection->stream)
+            sse_end(connection);
+        else
+            close_frame(connection);
     } else if (connection->phase == PHASE_OPEN) {
         /* The peer's kernel took what we had: it is there. */
         liveness_heard(connection);

@@ -59,7 +59,10 @@ static int on_socket(struct connection *connection, enum lws_callback_reasons re
         http_rebound(connection);
         return 0;
     case LWS_CALLBACK_HTTP_WRITEABLE:
-        http_shut_half(connection);
+        if (connection->stream)
+            sse_drained(connection);
+        else
+            http_shut_half(connection);
         return 0;
     case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_CLOSED_HTTP:

@@ -243,6 +243,8 @@ int http_handle(struct connection *connection, const char *path)
     request->due_ms = INT64_MAX;
     request->method = find_method(connection->wsi);
     find_route(request, path);
+    if (request->method == METHOD_GET && sse_wanted(connection->wsi, path))
+        request->route = ROUTE_STREAM;
     connection->u.request = request;
     connection_set_phase(connection, PHASE_OPEN);
     return begin_body(request);

@@ -15,6 +15,7 @@ enum http_route {
     ROUTE_ALIVE,
     ROUTE_READY,
     ROUTE_SOCKET, /* a path of WebSockets */
+    ROUTE_STREAM, /* of those, /v1/live as server-sent events */
 };
 
 /* name, status, code, text */
@@ -47,7 +48,10 @@ enum http_route {
     X(TOPIC_MISSING, 400, "bad_topic", "name a topic: ?topic=total")                               \
     X(TOPIC_LONG, 400, "bad_topic", "a topic is too long")                                         \
     X(TOPICS, 400, "too_many_topics", "more than 64 topics")                                       \
-    X(PARAMETER, 400, "bad_parameter", "the only parameter is topic; write & in a topic as %26")
+    X(PARAMETER, 400, "bad_parameter", "the only parameter is topic; write & in a topic as %26")   \
+    X(STREAM_PARAMETER, 400, "bad_parameter",                                                      \
+      "parameters are topic, interval_ms (once) and token; write & in a topic as %26")             \
+    X(STREAM_INTERVAL, 400, "bad_parameter", "interval_ms must be an integer above 0")
 
 enum http_problem {
 #define X(name, status, code, text) PROBLEM_##name,

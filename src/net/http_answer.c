@@ -86,7 +86,7 @@ static int write_answer(struct connection *connection, const struct http_answer 
  * Whether lws has read on beyond this request. It can be asked only for all connections that are
  * read from; when another one has leftovers we close needlessly, which costs a reconnect.
  */
-static bool has_leftovers(struct connection *connection)
+bool http_has_leftovers(struct connection *connection)
 {
     connection_pause(connection, PAUSE_HTTP, false);
     return lws_service_adjust_timeout(connection->server->context, 1, 0) == 0;
@@ -94,7 +94,8 @@ static bool has_leftovers(struct connection *connection)
 
 void http_shut_half(struct connection *connection)
 {
-    if (connection->kind != KIND_HTTP || connection->phase != PHASE_CLOSING)
+    if ((connection->kind != KIND_HTTP && !connection->stream) ||
+        connection->phase != PHASE_CLOSING)
         return;
     if (lws_partial_buffered(connection->wsi))
         connection_ask_writable(connection);
@@ -119,7 +120,7 @@ void http_answer(struct http_request *request, const struct http_answer *answer)
         discard || answer->close || connection->refused || connection->server->closing;
     bool asked = peer_closes(wsi);
 
-    if (!discard && has_leftovers(connection))
+    if (!discard && http_has_leftovers(connection))
         close_after = true;
     if (write_answer(connection, answer, close_after || asked, with_body)) {
         http_close(connection);

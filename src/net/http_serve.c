@@ -154,7 +154,7 @@ static bool is_trusted(const struct http_request *request)
         return false;
     if (auth_is_near(request->connection))
         return true;
-    admitted = auth_request(request->connection, GRANT_ADMIN, &admission);
+    admitted = auth_request(request->connection, GRANT_ADMIN, false, &admission);
     grant_unref(admission.grant);
     buffer_done(&admission.why);
     return admitted;
@@ -164,13 +164,14 @@ static enum http_problem ask_token(struct http_request *request, enum grant_scop
 {
     struct connection *connection = request->connection;
     struct admission admission;
+    bool url_too = request->route == ROUTE_STREAM;
     bool admitted;
 
     if (!site_ok(connection)) {
         auth_count(connection->server, AUTH_REFUSAL_ORIGIN);
         return PROBLEM_HOST;
     }
-    admitted = auth_request(connection, scope, &admission);
+    admitted = auth_request(connection, scope, url_too, &admission);
     request->grant = admission.grant;
     request->body = admission.why;
     if (admitted && peer_join_token(connection, request->grant))
@@ -186,6 +187,14 @@ static enum http_problem ask_token(struct http_request *request, enum grant_scop
     return admission.refusal == AUTH_REFUSAL_SCOPE ? PROBLEM_SCOPE : PROBLEM_TOKEN;
 }
 
+static enum http_problem authorize_stream(struct http_request *request)
+{
+    if (origin_ok(request->connection, KIND_LIVE))
+        return ask_token(request, GRANT_VIEW);
+    auth_count(request->connection->server, AUTH_REFUSAL_ORIGIN);
+    return PROBLEM_ORIGIN;
+}
+
 enum http_problem http_authorize(struct http_request *request)
 {
     struct connection *connection = request->connection;
@@ -198,6 +207,8 @@ enum http_problem http_authorize(struct http_request *request)
         return request->method == METHOD_POST ? ask_token(request, GRANT_INGEST) : PROBLEM_NONE;
     case ROUTE_TOTALS:
         return ask_token(request, GRANT_VIEW);
+    case ROUTE_STREAM:
+        return authorize_stream(request);
     case ROUTE_METRICS:
         return auth_is_near(connection) ? PROBLEM_NONE : ask_token(request, GRANT_ADMIN);
     case ROUTE_READY:
@@ -230,12 +241,13 @@ static enum http_problem refusal_of(const struct connection *connection)
     return connection->refusal == REFUSAL_ADDRESS ? PROBLEM_ADDRESS : PROBLEM_CONNECTIONS;
 }
 
-/* Only what takes work: posts and totals. */
+/* Only what takes work. */
 enum http_problem http_check_limits(struct http_request *request, uint64_t body_bytes)
 {
     struct connection *connection = request->connection;
 
-    if (connection->refused || (request->route != ROUTE_EVENTS && request->route != ROUTE_TOTALS))
+    if (connection->refused || (request->route != ROUTE_EVENTS && request->route != ROUTE_TOTALS &&
+                                request->route != ROUTE_STREAM))
         return PROBLEM_NONE;
     request->retry_s = pace_request(connection, body_bytes);
     if (request->retry_s) {
@@ -338,6 +350,8 @@ void http_serve(struct http_request *request)
         serve_totals(request);
     } else if (request->route == ROUTE_METRICS) {
         serve_metrics(request);
+    } else if (request->route == ROUTE_STREAM) {
+        sse_open(request);
     } else if (request->route == ROUTE_SOCKET) {
         http_answer_problem(request, PROBLEM_UPGRADE);
     } else {

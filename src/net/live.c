@@ -44,11 +44,9 @@ static unsigned char *write_header(struct frame *frame)
  * has no room for it would keep, to grow old. Only the rest of a frame that the socket took in part
  * is left to lws: LWS_WRITE_HTTP is how it sends bytes as they are.
  */
-static bool send_directly(struct connection *connection, struct frame *frame)
+static bool send_directly(struct connection *connection, unsigned char *bytes, size_t size)
 {
-    unsigned char *header = write_header(frame);
-    size_t size = (size_t)(frame_text(frame) - header) + frame->size;
-    ssize_t sent = send(connection->u.live.fd, header, size, MSG_NOSIGNAL);
+    ssize_t sent = send(connection->u.live.fd, bytes, size, MSG_NOSIGNAL);
 
     if (sent == (ssize_t)size)
         return true;
@@ -57,11 +55,35 @@ static bool send_directly(struct connection *connection, struct frame *frame)
         return false;
     }
     size -= (size_t)(sent > 0 ? sent : 0);
-    if (sent < 0 || lws_write(connection->wsi, header + sent, size, LWS_WRITE_HTTP) < 0)
+    if (sent < 0 || lws_write(connection->wsi, bytes + sent, size, LWS_WRITE_HTTP) < 0)
         connection_kill(connection);
     else
         memory_written(connection, size);
     return true;
+}
+
+static bool send_message(struct connection *connection, struct frame *frame)
+{
+    unsigned char *header = write_header(frame);
+
+    return send_directly(connection, header, (size_t)(frame_text(frame) - header) + frame->size);
+}
+
+static bool send_event(struct connection *connection, struct frame *frame)
+{
+    struct slice text = {(const char *)frame_text(frame), frame->size};
+    struct buffer *out;
+    bool sent;
+
+    if (connection->u.live.fd < 0) {
+        sse_send(connection, text);
+        return true;
+    }
+    out = connection_begin(connection);
+    sse_wrap(out, text);
+    sent = send_directly(connection, (unsigned char *)out->data + LWS_PRE, out->size - LWS_PRE);
+    sse_watch(connection);
+    return sent;
 }
 
 static bool send_frame(void *peer, struct frame *frame)
@@ -72,8 +94,10 @@ static bool send_frame(void *peer, struct frame *frame)
         ask_for_room(connection);
         return false;
     }
+    if (connection->stream)
+        return send_event(connection, frame);
     if (connection->u.live.fd >= 0)
-        return send_directly(connection, frame);
+        return send_message(connection, frame);
     connection_send_bytes(connection, frame_text(frame), frame->size);
     return true;
 }
@@ -136,6 +160,11 @@ void live_receive(struct connection *connection, const char *data, size_t size, 
         return;
     accept_message(connection, buffer_slice(message));
     buffer_done(message);
+}
+
+bool live_stuck(const struct connection *connection)
+{
+    return connection->u.live.waiting || lws_partial_buffered(connection->wsi);
 }
 
 void live_drained(struct connection *connection)

@@ -7,7 +7,8 @@
 #include "livetally/server.h"
 #include "net.h"
 
-#define NEVER INT64_MAX
+#define NEVER          INT64_MAX
+#define STREAM_LOOK_MS 2000 /* between looks whether a stream's peer has left */
 
 static int64_t now_ms(const struct server *server)
 {
@@ -28,6 +29,8 @@ static int64_t open_due_ms(const struct connection *connection)
         return http_due_ms(connection);
     due = connection->pinged ? connection->since_ms + options->ping_wait_ms
                              : connection->heard_ms + options->ping_idle_ms;
+    if (connection->stream)
+        due = connection->heard_ms + (connection->pinged ? WHEEL_TICK_MS : STREAM_LOOK_MS);
     due = least(due, auth_due_ms(connection, now_ms(connection->server)));
     if (connection->arriving_bytes)
         due = least(due, connection->arriving_since_ms + options->message_ms);
@@ -46,6 +49,8 @@ static int64_t due_ms(const struct connection *connection)
     case PHASE_GOODBYE:
         return connection->since_ms + GOODBYE_FLUSH_MS;
     case PHASE_CLOSING:
+        if (connection->stream)
+            return connection->heard_ms + WHEEL_TICK_MS;
         return connection->since_ms + GOODBYE_LINGER_MS;
     case PHASE_OPEN:
         return open_due_ms(connection);
@@ -144,6 +149,25 @@ static void end_late_message(struct connection *connection)
         connection_say_goodbye(connection, GOODBYE_MESSAGE_LATE);
 }
 
+/*
+ * A stream's peer can't be pinged, and is no longer read from. Pinged means here that it takes
+ * nothing since then; it has as long as one that doesn't answer pings. False: it is over.
+ */
+static bool look_at_stream(struct connection *connection)
+{
+    const struct server_options *options = &connection->server->options;
+    int64_t limit_ms = INT64_MAX;
+
+    if (sse_has_left(connection))
+        return false;
+    if (connection->phase == PHASE_CLOSING)
+        limit_ms = GOODBYE_LINGER_MS;
+    else if (connection->pinged)
+        limit_ms = (int64_t)options->ping_idle_ms + options->ping_wait_ms;
+    connection->heard_ms = now_ms(connection->server);
+    return connection->heard_ms - connection->since_ms < limit_ms;
+}
+
 static void expire(struct connection *connection)
 {
     struct server *server = connection->server;
@@ -164,6 +188,12 @@ static void expire(struct connection *connection)
         pace_look(connection);
     } else if (connection->phase == PHASE_OPEN && message_is_late(connection)) {
         end_late_message(connection);
+    } else if (connection->stream &&
+               (connection->phase == PHASE_OPEN || connection->phase == PHASE_CLOSING)) {
+        if (!look_at_stream(connection)) {
+            connection_kill(connection);
+            return;
+        }
     } else if (connection->phase == PHASE_OPEN && connection->paused) {
         liveness_heard(connection); /* it can't be heard while we don't listen */
     } else if (connection->phase == PHASE_OPEN && !connection->pinged) {

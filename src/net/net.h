@@ -4,7 +4,7 @@
  *   listener.c   our own listening sockets        context.c    lws context, callback dispatch
  *   address.c    HOST:PORT and unix:PATH          connection.c life, writing, goodbye of a socket
  *   ingest.c     /v1/ingest; ack.c: its acks      liveness.c   the wheel of deadlines and pings
- *   live.c       /v1/live                         upgrade.c    who may become a WebSocket
+ *   live.c       /v1/live; sse.c: as events       upgrade.c    who may become a WebSocket
  *   http*.c      requests and answers             parcel.c     posts under way, recycled
  *   server.c     the public face, shutdown        assets.c     the pages, from memory
  *   auth.c       who it is, and what he may do     peer.c       whose it is, and how many he has
@@ -156,6 +156,7 @@ struct connection {
     bool refused : 1;      /* over a limit: to be told so */
     bool pinged : 1;       /* since heard_ms */
     bool binary : 1;       /* the message under way */
+    bool stream : 1;       /* KIND_LIVE by server-sent events: still HTTP for lws */
     bool nameless : 1;     /* came without a token that it needs */
     bool may_auth : 1;     /* may bring a token as its first message, which it doesn't need */
     bool tls : 1;
@@ -414,8 +415,8 @@ struct admission {
     enum auth_refusal refusal;
     struct buffer why; /* of the refusal, a sentence; to be freed in any case */
 };
-/* By the header of a request. */
-bool auth_request(struct connection *connection, enum grant_scope scope,
+/* By the header of a request, or by its URL where that may be. */
+bool auth_request(struct connection *connection, enum grant_scope scope, bool url_too,
                   struct admission *admission);
 void auth_count(struct server *server, enum auth_refusal refusal);
 bool auth_is_open(const struct server *server);         /* nobody needs a token */
@@ -462,6 +463,19 @@ void live_close(struct connection *connection);
 void live_receive(struct connection *connection, const char *data, size_t size, bool first,
                   bool final);
 void live_drained(struct connection *connection);
+/* What it was sent last waits for room in its socket. */
+bool live_stuck(const struct connection *connection);
+
+/* sse.c */
+bool sse_wanted(struct lws *wsi, const char *path);
+void sse_wrap(struct buffer *out, struct slice json); /* a message as an event */
+void sse_send(struct connection *connection, struct slice json);
+void sse_watch(struct connection *connection);   /* after each write */
+void sse_drained(struct connection *connection); /* there is room in the socket */
+void sse_end(struct connection *connection);     /* all is said: nothing more will come */
+/* The peer has closed, or says something, which comes to the same. */
+bool sse_has_left(const struct connection *connection);
+void sse_open(struct http_request *request); /* answers with a stream, or with a problem */
 
 /* http.c: what lws tells of a request; the int ones return what its callback is to return */
 int http_handle(struct connection *connection, const char *path);
@@ -474,6 +488,8 @@ int64_t http_due_ms(const struct connection *connection); /* INT64_MAX: no deadl
 
 /* http_answer.c */
 void http_shut_half(struct connection *connection); /* when all is sent */
+/* Whether lws has read on beyond the request; the connection is read from afterwards. */
+bool http_has_leftovers(struct connection *connection);
 /* For lws's callbacks before there is a request: answers, and returns -1, which closes. */
 int http_refuse(struct connection *connection, int status, const char *code, const char *text,
                 const char *headers);
