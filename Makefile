@@ -37,7 +37,7 @@ TEST_PACKAGES := clang libclang-rt-14-dev clang-tidy clang-format cppcheck shell
 	libcmocka-dev libjansson-dev python3 python3-pytest python3-pytest-xdist \
 	python3-websockets python3-redis python3-seccomp python3-cryptography libfaketime systemd \
 	valgrind man-db dpkg-dev binutils chromium chromium-driver \
-	python3-selenium python3-pil fonts-noto-cjk
+	python3-selenium python3-pil fonts-noto-cjk node-ws
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wformat=2 -Wcast-qual -Wvla -Wwrite-strings \
