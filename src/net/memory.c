@@ -7,8 +7,8 @@
  * Past the bound the largest holders are cut off: they read too slowly to be told why.
  *
  * Arriving: messages of which a part is here. Past the bound whoever sends such a part is not read
- * from; whole messages are, so small ones of others pass. A message has to be complete in
- * message_ms, so the memory always comes back.
+ * from, but for one at a time, so that they come to an end; whole messages are, so small ones of
+ * others pass. A message has to be complete in message_ms, so the memory always comes back.
  */
 #include <sys/socket.h>
 
@@ -151,27 +151,42 @@ void memory_arriving(struct connection *connection, size_t size)
     server->arriving_bytes += size;
     if (server->arriving_bytes <= server->options.assembly_bytes)
         return;
-    server->crowded = true;
-    connection_pause(connection, PAUSE_MEMORY, true);
+    if (!server->arriving_first)
+        server->arriving_first = connection;
+    if (server->arriving_first != connection)
+        connection_pause(connection, PAUSE_MEMORY, true);
 }
 
 void memory_look(struct server *server)
 {
-    if (!server->crowded || server->arriving_bytes > server->options.assembly_bytes / 2)
+    bool room = server->arriving_bytes <= server->options.assembly_bytes / 2;
+
+    if (server->arriving_first && !room)
         return;
-    server->crowded = false;
-    for (struct connection *at = server->connections; at; at = at->next)
-        if (at->phase != PHASE_DEAD && (at->paused & PAUSE_MEMORY))
-            connection_pause(at, PAUSE_MEMORY, false);
+    for (struct connection *at = server->connections; at; at = at->next) {
+        if (!(at->paused & PAUSE_MEMORY) || at->phase == PHASE_DEAD)
+            continue;
+        connection_pause(at, PAUSE_MEMORY, false);
+        if (room)
+            continue;
+        server->arriving_first = at;
+        return;
+    }
 }
 
 void memory_arrived(struct connection *connection)
 {
+    struct server *server = connection->server;
+
     if (connection->arriving_bytes == 0)
         return;
-    connection->server->arriving_bytes -= connection->arriving_bytes;
+    server->arriving_bytes -= connection->arriving_bytes;
     connection->arriving_bytes = 0;
-    memory_look(connection->server);
+    if (!server->arriving_first)
+        return; /* nobody waits */
+    if (server->arriving_first == connection)
+        server->arriving_first = NULL;
+    memory_look(server);
 }
 
 void memory_leave(struct connection *connection)

@@ -235,7 +235,7 @@ struct server {
     } proxies; /* sockets whose PROXY header isn't here yet */
     uint64_t queued_bytes;
     uint64_t arriving_bytes;
-    bool crowded;            /* some aren't read from because of those */
+    struct connection *arriving_first; /* is read from in spite of those; NULL: nobody waits */
     int64_t cut_off_told_ms; /* loop time */
     uint32_t cut_off_count;  /* since */
     uint64_t cut_off_bytes;

@@ -11,10 +11,10 @@ TEXT, CONTINUATION, CLOSE, PING, PONG = 1, 0, 8, 9, 10
 PATHS = {"ingest": "/v1/ingest", "live": "/v1/live"}
 
 
-def handshake(kind):
+def handshake(kind, headers=""):
     return (f"GET {PATHS[kind]} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode()
+            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n").encode()
 
 
 def header(opcode, size, fin=True, mask=b"\0\0\0\0"):
@@ -80,9 +80,12 @@ class Frames:
 class Raw:
     """A client of bytes. It reads only when asked to."""
 
-    def __init__(self, daemon, kind="ingest", rcvbuf=None, shake=True, path=None):
-        """path: of a Unix socket, instead of TCP."""
+    def __init__(self, daemon, kind="ingest", rcvbuf=None, shake=True, path=None, to=None,
+                 source=None, first=b"", headers=""):
+        """path: of a Unix socket, instead of TCP. to: host and port, source: our own host, where
+        those matter. first: sent before the handshake, headers: more of its lines."""
         self.daemon, self.path, self.rcvbuf = daemon, path, rcvbuf
+        self.to, self.source = to, source
         self.socket = self.connect()
         self.socket.settimeout(20 * PATIENCE)
         self.frames = Frames()
@@ -92,16 +95,20 @@ class Raw:
         self.counts = {"accepted": 0, "duplicates": 0, "parked": 0}
         self.rejected = []
         if shake:
-            self.send(handshake(kind))
+            self.send(first + handshake(kind, headers))
             assert self.message("hello")
 
     def connect(self):
         """A socket that is connected; for subclasses to do it otherwise."""
-        peer = socket.socket(socket.AF_UNIX if self.path else socket.AF_INET)
+        where = self.path or self.to or self.daemon.address
+        peer = socket.socket(socket.AF_UNIX if self.path else
+                             socket.AF_INET6 if ":" in where[0] else socket.AF_INET)
         if self.rcvbuf:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.rcvbuf)
         peer.settimeout(20 * PATIENCE)
-        peer.connect(self.path or self.daemon.address)
+        if self.source:
+            peer.bind((self.source, 0))
+        peer.connect(where)
         if not self.path:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return peer
