@@ -176,10 +176,11 @@ def test_the_page(shared):
     answer = get(shared, "/")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/html")
-    assert answer.text.lower().startswith("<!doctype html") and "/v1/live" in (
-        answer.text + "".join(get(shared, p).text for p in scripts_of(answer.text)))
-    overlay = get(shared, "/overlay")
-    assert overlay.status in (200, 404)  # comes with the dashboard
+    overlay = get(shared, "/overlay?token=x")
+    assert overlay.status == 200 and overlay.headers["Referrer-Policy"] == "no-referrer"
+    for page in (answer.text, overlay.text):
+        assert page.lower().startswith("<!doctype html") and scripts_of(page)
+    assert "/v1/live" in get(shared, "/livetally.js").text
 
 
 def scripts_of(html):

@@ -5,7 +5,7 @@ import pytest
 
 from browser import eventually
 
-PAGES = ["/"]
+PAGES = ["/", "/overlay"]
 
 FIRST_RENDER_BYTES = 150_000
 

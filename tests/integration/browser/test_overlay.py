@@ -1,0 +1,155 @@
+"""The stream overlay: exact, transparent, gone whenever its figures may not be those of now, and back
+by itself."""
+import pytest
+
+from browser import eventually
+from clients import feed_all, lines, totals
+from events import host, order, product, session
+from harness import PATIENCE, Daemon, free_port
+from tokens import Keys
+
+SESSION = "live-9"
+# What a browser itself says of sockets that a daemon takes with it.
+GONE = ("WebSocket", "ERR_CONNECTION_REFUSED")
+
+
+def yuan(fen):
+    return f"¥{fen // 100:,}.{fen % 100:02}"
+
+
+def post(daemon, *events):
+    ack = feed_all([(daemon, [lines(events)])])[0].result(30 * PATIENCE)
+    assert not ack.rejected, ack.rejected
+
+
+def sale(number, **fields):
+    return order("h", number, **{"session_id": SESSION, "product_id": "tea", **fields})
+
+
+@pytest.fixture
+def daemon(folder, redis):
+    daemon = Daemon(folder, redis, listen=(f"127.0.0.1:{free_port()}",))
+    post(daemon, host("h", name="林云雾说茶"),
+         session("h", session_id=SESSION, title="夜场 Night sale", platform="web", goal=1_000_000),
+         product("t", product_id="tea", name="鹤峰手工富硒绿茶 125g", county="422828"),
+         product("t", product_id="yam", name="Yam <b>& co</b>", county="422828"),
+         *(sale(n, amount=12_345 + n, product_id="yam" if n % 3 == 0 else "tea")
+           for n in range(20)))
+    yield daemon
+    if daemon.running():
+        daemon.stop()
+
+
+def open_overlay(browser, daemon, query=f"session={SESSION}"):
+    browser.size(480, 640, phone=False)
+    browser.open(f"{daemon.url}/overlay?lang=en&{query}")
+
+
+def is_shown(browser):
+    return not browser.js("return document.body.hasAttribute('data-hidden')")
+
+
+def painted(browser):
+    """Whether anything at all is on the picture that a mixer lays over its video."""
+    return browser.picture(transparent=True).getchannel("A").getextrema()[1] > 0
+
+
+def check_equal(browser, daemon):
+    """All that is shown is what the daemon says."""
+    names = [f"session/{SESSION}", f"top/products?session={SESSION}", f"ticker/session/{SESSION}"]
+    scope, products, ticker = totals(daemon, *names)["topics"].values()
+    label = {row["id"]: row["name"] for row in products["rows"]}
+    assert is_shown(browser)
+    assert browser.text(".total .sum") == yuan(scope["all"]["gross"])
+    assert browser.text(".total .count") == f'{scope["all"]["orders"]:,} orders'
+    assert browser.text(".total h2") == scope["title"]
+    share = scope["all"]["gross"] * 1000 // scope["goal"]
+    assert browser.text(".goal .percent") == f"{share // 10}.{share % 10}%"
+    assert rows(browser, ".products", ".name") == [label[row["id"]] for row in products["rows"][:5]]
+    newest = ticker["orders"][::-1][:5]
+    assert rows(browser, ".ticker", ".name") == [label[o["product_id"]] for o in newest]
+    assert rows(browser, ".ticker", ".amount") == [yuan(o["amount"]) for o in newest]
+    return True
+
+
+def rows(browser, card, cell):
+    """Texts of the rows that are on, from the top."""
+    return browser.js("""
+        return [...document.querySelectorAll(`${arguments[0]} .row[data-on]`)]
+          .sort((a, b) => a.style.getPropertyValue('--place') - b.style.getPropertyValue('--place'))
+          .map((row) => row.querySelector(arguments[1]).textContent)""", card, cell)
+
+
+def test_what_it_shows_is_what_the_daemon_says(browser, daemon):
+    open_overlay(browser, daemon)
+    eventually(lambda: check_equal(browser, daemon))
+    assert browser.text(".goal .amount") == "¥2,471 / ¥10.0K"
+    post(daemon, *(sale(100 + n, amount=99_999) for n in range(30)),
+         product("t", product_id="tea", name="茶", time=None))
+    eventually(lambda: check_equal(browser, daemon))
+    assert browser.js("return document.querySelectorAll('b').length") == 0, "names are text"
+    assert browser.console_errors() == []
+    assert browser.hosts() == {"%s:%d" % daemon.address}
+
+
+def test_nothing_is_painted_but_its_cards(browser, daemon):
+    open_overlay(browser, daemon)
+    eventually(lambda: check_equal(browser, daemon))
+    picture = browser.picture(transparent=True)
+    assert picture.getpixel((479, 639))[3] == picture.getpixel((2, 2))[3] == 0
+    assert 0 < picture.getpixel((20, 30))[3] < 255, "a card lets the video through, a little"
+    browser.emulate(theme="dark")
+    assert browser.picture(transparent=True).getpixel((479, 639))[3] == 0
+
+
+def test_gone_while_figures_may_be_old_and_back_without_a_reload(browser, daemon, redis):
+    open_overlay(browser, daemon)
+    eventually(lambda: check_equal(browser, daemon))
+    browser.js("window.same = true")
+    redis.freeze()
+    eventually(lambda: not is_shown(browser) and not painted(browser))
+    redis.thaw()
+    eventually(lambda: check_equal(browser, daemon) and painted(browser))
+    daemon.kill()
+    eventually(lambda: not is_shown(browser) and not painted(browser))
+    daemon.restart()
+    post(daemon, sale(500, amount=77_700))
+    eventually(lambda: check_equal(browser, daemon), 45)
+    assert browser.js("return window.same"), "it was not loaded anew"
+    redis.client().flushall()
+    eventually(lambda: browser.text(".total .sum") == yuan(0) and is_shown(browser), 20)
+    assert rows(browser, ".ticker", ".name") == []
+    assert browser.console_errors(but=GONE) == []
+
+
+def test_the_address_chooses(browser, daemon):
+    open_overlay(browser, daemon, "show=ticker,total,nonsense&theme=light&scale=2")
+    eventually(lambda: is_shown(browser))
+    assert browser.js("return [...document.body.children].map(c => c.className)") == [
+        "card ticker", "card total"], "in the order they are named"
+    assert browser.text(".total h2") == "Sold today"
+    assert browser.js("return getComputedStyle(document.documentElement).fontSize") == "32px"
+    assert browser.js("return document.documentElement.dataset.theme") == "light"
+    eventually(lambda: rows(browser, ".ticker", ".name")[0] == "鹤峰手工富硒绿茶 125g")
+    browser.open(f"{daemon.url}/overlay?session={SESSION}&lang=zh&show=goal,total")
+    eventually(lambda: is_shown(browser) and browser.text(".goal h2") == "目标")
+    assert browser.text(".total .count") == "20 单"
+    browser.open(f"{daemon.url}/overlay?session=none&lang=zh")
+    eventually(lambda: browser.text(".total .sum") == yuan(0))
+    assert [c.is_displayed() for c in browser.find_all(".card")] == [True, False, False, False]
+    assert browser.console_errors() == []
+
+
+def test_a_token_in_the_address_goes_no_further(browser, folder, redis):
+    keys = Keys(folder.path / "keys")
+    keys.add("a")
+    daemon = Daemon(folder, redis, {"auth.keys": keys.path})
+    token = keys.mint("view")
+    open_overlay(browser, daemon, f"token={token}")
+    eventually(lambda: is_shown(browser) and browser.text(".total .sum") == yuan(0))
+    assert [url for url in browser.requests() if token in url] == [browser.driver.current_url]
+    assert token not in daemon.log
+    open_overlay(browser, daemon, "token=rubbish")
+    eventually(lambda: browser.js("return document.title") == "livetally: unauthorized")
+    assert not is_shown(browser) and not painted(browser)
+    daemon.stop()
