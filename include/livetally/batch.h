@@ -61,6 +61,7 @@ struct touch {
     struct slice id;
     struct slice assumed;  /* bytes in Redis; meaningless when NOWHERE */
     struct slice next;     /* bytes as they shall be; absent: nothing there, nothing to write */
+    uint32_t hash;         /* of the id, ledger_hash() */
     uint8_t assumed_place; /* enum record_place */
     uint8_t next_place;    /* a record stays where it was born, a stub moves when its order comes */
     bool changed;          /* next is to be written */

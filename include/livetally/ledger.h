@@ -40,4 +40,15 @@ bool ledger_find(const struct ledger *ledger, struct slice id, enum record_place
 uint32_t ledger_count(const struct ledger *ledger);
 size_t ledger_memory_bytes(const struct ledger *ledger);
 
+/*
+ * The same for who meets an id several times, or many ids at once: it is hashed once, and what
+ * looking for it reads is fetched ahead.
+ */
+uint32_t ledger_hash(const struct ledger *ledger, struct slice id);
+void ledger_prefetch(const struct ledger *ledger, uint32_t hash);
+void ledger_learn_hashed(struct ledger *ledger, uint32_t hash, struct slice id,
+                         enum record_place place, struct slice bytes);
+bool ledger_find_hashed(const struct ledger *ledger, uint32_t hash, struct slice id,
+                        enum record_place *ret_place, struct slice *ret_bytes);
+
 #endif

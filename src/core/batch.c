@@ -47,6 +47,7 @@ void batch_free(struct batch *batch)
     id_table_done(&batch->touch_index);
     for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
         id_table_done(&batch->catalog_index[kind]);
+    free(batch->hashes);
     free(batch->touches);
     free(batch->catalog);
     free(batch->facts);
@@ -94,9 +95,8 @@ static void forget_overlay(struct batch *batch)
 }
 
 struct touch *batch_touch(struct batch *batch, const struct judge *judge, struct slice id,
-                          bool *ret_known)
+                          uint32_t hash, bool *ret_known)
 {
-    uint32_t hash = id_table_hash(&batch->touch_index, id);
     uint32_t place = id_table_find(&batch->touch_index, hash, id, touch_id, batch->touches);
     if (place != ID_TABLE_NONE) {
         *ret_known = true;
@@ -104,10 +104,10 @@ struct touch *batch_touch(struct batch *batch, const struct judge *judge, struct
     }
     RESERVE_ONE(batch->touches, batch->touch_count, batch->touch_capacity);
     struct touch *touch = &batch->touches[batch->touch_count];
-    *touch = (struct touch){.id = id};
+    *touch = (struct touch){.id = id, .hash = hash};
     enum record_place where = PLACE_NOWHERE;
     struct slice bytes;
-    *ret_known = ledger_find(judge->ledger, id, &where, &bytes);
+    *ret_known = ledger_find_hashed(judge->ledger, hash, id, &where, &bytes);
     if (where != PLACE_NOWHERE)
         touch->assumed = touch->next = arena_copy(&batch->arena, bytes);
     touch->assumed_place = touch->next_place = (uint8_t)where;
@@ -164,13 +164,29 @@ static void add_need(struct batch *batch, struct slice id)
     batch->needs[batch->need_count++] = id;
 }
 
+/* What the ledger cache knows of a post's orders comes from memory; while they are judged one after
+ * the other, all of it is on its way. */
+static void hash_ids(struct batch *batch, const struct judge *judge, const struct post *post)
+{
+    uint32_t count = post->message.event_count;
+    if (batch->hash_capacity < count) {
+        batch->hash_capacity = count;
+        batch->hashes = mem_resize(batch->hashes, count, sizeof *batch->hashes);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        batch->hashes[i] = ledger_hash(judge->ledger, post->message.events[i].order_id);
+        ledger_prefetch(judge->ledger, batch->hashes[i]);
+    }
+}
+
 /* Refunds whose order nobody here knows are looked up before anything else is judged: so a batch
  * is seldom judged twice. Orders in the batch are known once they are judged, so these don't count.
  * Judging touches the same records in the same order, so when nothing is missing it goes on with
  * these touches. */
 static void look_for_unknown_records(struct batch *batch, const struct judge *judge)
 {
-    for (struct post *post = batch->first; post; post = post->next)
+    for (struct post *post = batch->first; post; post = post->next) {
+        hash_ids(batch, judge, post);
         for (uint32_t i = 0; i < post->message.event_count; i++) {
             const struct event *event = &post->message.events[i];
             if (event->type != EVENT_ORDER && event->type != EVENT_REFUND)
@@ -178,10 +194,11 @@ static void look_for_unknown_records(struct batch *batch, const struct judge *ju
             if (!judge_may_ask(post, event))
                 continue;
             bool known;
-            batch_touch(batch, judge, event->order_id, &known);
+            batch_touch(batch, judge, event->order_id, batch->hashes[i], &known);
             if (event->type == EVENT_REFUND && !known)
                 add_need(batch, event->order_id);
         }
+    }
 }
 
 static bool has_refunds(const struct batch *batch)
@@ -204,8 +221,9 @@ uint32_t batch_judge(struct batch *batch, const struct judge *judge)
     for (struct post *post = batch->first; post; post = post->next) {
         post->accepted = post->duplicates = post->parked = 0;
         post->message.rejection_count = post->form_rejections;
+        hash_ids(batch, judge, post);
         for (uint32_t i = 0; i < post->message.event_count; i++)
-            judge_event(batch, judge, post, &post->message.events[i]);
+            judge_event(batch, judge, post, &post->message.events[i], batch->hashes[i]);
     }
     return 0;
 }
@@ -280,8 +298,8 @@ void batch_commit_done(struct batch *batch, const struct judge *judge)
     for (uint32_t i = 0; i < batch->touch_count; i++) {
         const struct touch *touch = &batch->touches[i];
         if (touch->changed)
-            ledger_learn(judge->ledger, touch->id, (enum record_place)touch->next_place,
-                         touch->next);
+            ledger_learn_hashed(judge->ledger, touch->hash, touch->id,
+                                (enum record_place)touch->next_place, touch->next);
     }
     for (uint32_t i = 0; i < batch->catalog_count; i++) {
         const struct catalog_touch *touch = &batch->catalog[i];

@@ -12,6 +12,8 @@
 struct batch {
     struct post *first, *last;
     uint32_t event_count;
+    uint32_t *hashes; /* of the order ids of a post, by event */
+    uint32_t hash_capacity;
 
     /* The overlay, built anew by each judging. */
     struct touch *touches;
@@ -32,10 +34,11 @@ struct batch {
     struct buffer scratch[2];
 };
 
-/* The touch of an order id, made from what the ledger cache assumes. *ret_known: false when the
- * assumption is a mere guess (never looked up, not seen before in this batch). */
+/* The touch of an order id (and its ledger_hash()), made from what the ledger cache assumes.
+ * *ret_known: false when the assumption is a mere guess (never looked up, not seen before in this
+ * batch). */
 struct touch *batch_touch(struct batch *batch, const struct judge *judge, struct slice id,
-                          bool *ret_known);
+                          uint32_t hash, bool *ret_known);
 /* Writes batch->record as what the touch's record shall be. */
 void batch_touch_write(struct batch *batch, struct touch *touch, enum record_place place);
 
@@ -49,8 +52,8 @@ void batch_add_fact(struct batch *batch, const struct fact *fact);
 /* The post's token allows the host that an order or refund states; else judging either rejects it
  * without a look at the ledger, or goes by its session. */
 bool judge_may_ask(const struct post *post, const struct event *event);
-/* Judges one event of a post into the batch. */
+/* Judges one event of a post into the batch. hash: of its order id, if it has one. */
 void judge_event(struct batch *batch, const struct judge *judge, struct post *post,
-                 const struct event *event);
+                 const struct event *event, uint32_t hash);
 
 #endif

@@ -108,6 +108,13 @@ void id_table_init(struct id_table *table, uint64_t seed);
 void id_table_done(struct id_table *table);
 void id_table_clear(struct id_table *table);
 uint32_t id_table_hash(const struct id_table *table, struct slice id);
+/* Fetches ahead what looking for this hash reads first. */
+static inline void id_table_prefetch(const struct id_table *table, uint32_t hash)
+{
+    if (table->slots)
+        __builtin_prefetch(&table->slots[hash & table->mask], 1);
+}
+
 /* The place, or ID_TABLE_NONE. */
 uint32_t id_table_find(const struct id_table *table, uint32_t hash, struct slice id,
                        id_table_at_fn *at, const void *array);

@@ -15,6 +15,7 @@ struct judging {
     const struct judge *judge;
     struct post *post;
     const struct event *event;
+    uint32_t hash; /* of its order id */
 };
 
 static void reject(const struct judging *j, enum rejection_code code, const char *field,
@@ -39,8 +40,10 @@ static const struct catalog_entry *look(const struct judging *j, enum catalog_ki
                                         struct slice id, struct catalog_entry *room)
 {
     const struct catalog_touch *touch = batch_catalog_find(j->batch, kind, id);
-    if (!touch || !touch->changed)
+    if (!touch)
         return catalog_find(j->judge->catalog, kind, id);
+    if (!touch->changed)
+        return touch->assumed.data ? catalog_find(j->judge->catalog, kind, id) : NULL;
     struct buffer *scratch = &j->batch->scratch[kind == CATALOG_SESSION];
     buffer_reset(scratch);
     return catalog_entry_read(kind, id, touch->next, scratch, room) == 0 ? room : NULL;
@@ -57,7 +60,7 @@ static struct touch *open_record(const struct judging *j)
 {
     struct record *record = &j->batch->record;
     bool known;
-    struct touch *touch = batch_touch(j->batch, j->judge, j->event->order_id, &known);
+    struct touch *touch = batch_touch(j->batch, j->judge, j->event->order_id, j->hash, &known);
     if (!touch->next.data) {
         record->has_order = false;
         record->refund_count = 0;
@@ -461,9 +464,9 @@ static void judge_upsert(const struct judging *j, enum catalog_kind kind, struct
 }
 
 void judge_event(struct batch *batch, const struct judge *judge, struct post *post,
-                 const struct event *event)
+                 const struct event *event, uint32_t hash)
 {
-    const struct judging j = {batch, judge, post, event};
+    const struct judging j = {batch, judge, post, event, hash};
     if (!may_post(&j))
         return;
     switch (event->type) {

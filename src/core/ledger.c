@@ -1,6 +1,8 @@
 /*
  * The ledger cache: a ring of entries in the order they were learnt, and a hash index into it. A
- * new id takes the oldest one's place. Each entry owns one allocation: the id, then the record.
+ * new id takes the oldest one's place. Each entry owns one allocation: the id, then the record. All
+ * this is far more than a processor's cache holds, so what the next new ids will push out is
+ * fetched ahead.
  */
 #include "livetally/ledger.h"
 
@@ -8,6 +10,8 @@
 
 #include "id_table.h"
 #include "livetally/mem.h"
+
+#define AHEAD 8 /* new ids */
 
 struct entry {
     char *bytes; /* id, then record; NULL: free */
@@ -61,12 +65,32 @@ void ledger_clear(struct ledger *ledger)
     id_table_clear(&ledger->index);
 }
 
-static struct entry *entry_for(struct ledger *ledger, struct slice id)
+uint32_t ledger_hash(const struct ledger *ledger, struct slice id)
 {
-    uint32_t hash = id_table_hash(&ledger->index, id);
+    return id_table_hash(&ledger->index, id);
+}
+
+void ledger_prefetch(const struct ledger *ledger, uint32_t hash)
+{
+    id_table_prefetch(&ledger->index, hash);
+}
+
+static void prefetch_oldest(const struct ledger *ledger)
+{
+    uint32_t place = ledger->next + AHEAD < ledger->max ? ledger->next + AHEAD : 0;
+    const struct entry *entry = &ledger->entries[place];
+
+    __builtin_prefetch(entry->bytes, 1);
+    __builtin_prefetch(entry->bytes + 64, 1);
+    id_table_prefetch(&ledger->index, entry->hash);
+}
+
+static struct entry *entry_for(struct ledger *ledger, uint32_t hash, struct slice id)
+{
     uint32_t place = id_table_find(&ledger->index, hash, id, entry_id, ledger->entries);
     if (place != ID_TABLE_NONE)
         return &ledger->entries[place];
+    prefetch_oldest(ledger);
     place = ledger->next;
     ledger->next = place + 1 == ledger->max ? 0 : place + 1;
     struct entry *entry = &ledger->entries[place];
@@ -80,7 +104,13 @@ static struct entry *entry_for(struct ledger *ledger, struct slice id)
 void ledger_learn(struct ledger *ledger, struct slice id, enum record_place place,
                   struct slice bytes)
 {
-    struct entry *entry = entry_for(ledger, id);
+    ledger_learn_hashed(ledger, ledger_hash(ledger, id), id, place, bytes);
+}
+
+void ledger_learn_hashed(struct ledger *ledger, uint32_t hash, struct slice id,
+                         enum record_place place, struct slice bytes)
+{
+    struct entry *entry = entry_for(ledger, hash, id);
     size_t size = id.size + (place == PLACE_NOWHERE ? 0 : bytes.size);
     if (entry->capacity < size || !entry->bytes) {
         ledger->bytes -= entry->capacity;
@@ -100,7 +130,12 @@ void ledger_learn(struct ledger *ledger, struct slice id, enum record_place plac
 bool ledger_find(const struct ledger *ledger, struct slice id, enum record_place *ret_place,
                  struct slice *ret_bytes)
 {
-    uint32_t hash = id_table_hash(&ledger->index, id);
+    return ledger_find_hashed(ledger, ledger_hash(ledger, id), id, ret_place, ret_bytes);
+}
+
+bool ledger_find_hashed(const struct ledger *ledger, uint32_t hash, struct slice id,
+                        enum record_place *ret_place, struct slice *ret_bytes)
+{
     uint32_t place = id_table_find(&ledger->index, hash, id, entry_id, ledger->entries);
     if (place == ID_TABLE_NONE)
         return false;
