@@ -9,6 +9,8 @@
  * for the cells touched since the last checkpoint, and nothing ever has to be read from Redis
  * before an order can be judged.
  *
+ * Facts are gathered before they are spread over their cells, alike ones as one: see board_apply().
+ *
  * Loading a group (the store does it, through struct board_image) reads each lane's hash and feed;
  * the lane's later facts are added here. `included[lane]` says up to which version a lane is in.
  *
@@ -110,7 +112,7 @@ struct board *board_new(const struct board_options *options);
 void board_free(struct board *board);
 
 /* Counts changes; grows with every applied commit and finished load. PROTOCOL: `ver`. */
-uint64_t board_version(const struct board *board);
+uint64_t board_version(struct board *board);
 /* A board that replaces another goes on counting where that one was. */
 void board_continue_version(struct board *board, uint64_t version);
 
@@ -118,14 +120,20 @@ void board_continue_version(struct board *board, uint64_t version);
  * Adds a lane's commit. own: it is our own lane's; that is one lane for the whole life of a board.
  * now_ms: wall time. Facts must come in the order of versions; a version that is not above the
  * lane's last one is ignored.
+ *
+ * Facts are gathered, and spread over their cells before anything else here looks at groups or
+ * cells: only board_apply(), _touch(), _continue_version(), _set_now(), _evict(), _dirty_over() and
+ * what reports on taken cells leave them gathered. Who reads on through a group or cell got before
+ * board_apply() has to call board_spread().
  */
 void board_apply(struct board *board, uint32_t lane, uint64_t lane_version, bool own,
                  const struct fact *facts, uint32_t fact_count, int64_t now_ms);
+void board_spread(struct board *board);
 /* For changes that show but are no facts (names, midnight): makes a new version. */
 uint64_t board_touch(struct board *board);
 
-struct group *board_find(const struct board *board, struct group_key key); /* NULL: not here */
-struct group *board_open(struct board *board, struct group_key key);       /* made COLD if new */
+struct group *board_find(struct board *board, struct group_key key); /* NULL: not here */
+struct group *board_open(struct board *board, struct group_key key); /* made COLD if new */
 /* Zeros when the cell isn't there; the group must be LOADED. */
 struct metrics group_get(const struct group *group, uint32_t cell_key);
 struct cell *group_cell(const struct group *group, uint32_t cell_key); /* NULL: not there */
@@ -153,15 +161,14 @@ struct group *board_changed_next(struct board *board);
 
 /* Visits every group; the callback may not open or drop groups. */
 typedef void board_group_fn(void *context, struct group *group);
-void board_each(const struct board *board, board_group_fn *visit, void *context);
+void board_each(struct board *board, board_group_fn *visit, void *context);
 
-uint32_t board_cell_count(const struct board *board);
-uint32_t board_group_count(const struct board *board);
-uint32_t
-board_held_count(const struct board *board); /* watched, dirty or taken: can't be dropped */
+uint32_t board_cell_count(struct board *board);
+uint32_t board_group_count(struct board *board);
+uint32_t board_held_count(struct board *board); /* watched, dirty or taken: can't be dropped */
 size_t board_memory_bytes(const struct board *board); /* without the logs of watched groups */
 /* Watched, dirty and taken cells are over max_cells: no more groups should be watched. */
-bool board_full(const struct board *board);
+bool board_full(struct board *board);
 /*
  * Frees what nobody needs; returns how many cells. Groups that are clean, unwatched and untouched
  * since before_ms (monotonic) go as a whole. A LOADED group counts as touched when it was loaded,
@@ -216,7 +223,14 @@ struct cell_ref {
     uint32_t place; /* in group->cells */
 };
 
-uint32_t board_dirty_count(const struct board *board);
+uint32_t board_dirty_count(struct board *board);
+/* More than `max`; spreads what is gathered only if that decides it. */
+bool board_dirty_over(struct board *board, uint32_t max);
+/*
+ * The version of our own lane up to which `own` counts, in every cell; lane_version: the lane's
+ * newest, all of which was applied. To be written with the cells.
+ */
+uint64_t board_own_version(const struct board *board, uint64_t lane_version);
 uint32_t board_dirty_take(struct board *board, struct cell_ref *out, uint32_t max);
 void board_dirty_return(struct board *board, struct cell_ref ref);
 void board_dirty_written(struct board *board, struct cell_ref ref);

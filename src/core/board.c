@@ -44,6 +44,8 @@ struct board *board_new(const struct board_options *options)
     board->dirty_mask = DIRTY_MIN - 1;
     board->hour_start_ms = INT64_MIN;
     board->evict_round_ms = INT64_MIN;
+    board->own_lane = LANE_COUNT;
+    gathering_init(&board->gathering);
     make_plan(board);
     return board;
 }
@@ -66,14 +68,16 @@ void board_free(struct board *board)
         board->all_first = group->all_next;
         group_free(group);
     }
+    gathering_done(&board->gathering);
     free(board->groups);
     free(board->dirty);
     free(board->changed);
     free(board);
 }
 
-uint64_t board_version(const struct board *board)
+uint64_t board_version(struct board *board)
 {
+    board_spread(board);
     return board->version;
 }
 
@@ -93,8 +97,9 @@ void board_set_now(struct board *board, int64_t monotonic_ms)
     board->now_ms = monotonic_ms;
 }
 
-struct group *board_find(const struct board *board, struct group_key key)
+struct group *board_find(struct board *board, struct group_key key)
 {
+    board_spread(board);
     return group_lookup(board, key, group_key_hash(key));
 }
 
@@ -136,9 +141,9 @@ static void take_group(struct board *board, const struct group *group)
     board->groups[gap].group = NULL;
 }
 
-struct group *board_open(struct board *board, struct group_key key)
+struct group *group_open(struct board *board, struct group_key key, uint32_t hash)
 {
-    struct group *group = board_find(board, key);
+    struct group *group = group_lookup(board, key, hash);
 
     if (group != NULL)
         return group;
@@ -157,6 +162,12 @@ struct group *board_open(struct board *board, struct group_key key)
     board->all_first = group;
     board->group_count++;
     return group;
+}
+
+struct group *board_open(struct board *board, struct group_key key)
+{
+    board_spread(board);
+    return group_open(board, key, group_key_hash(key));
 }
 
 void group_drop(struct board *board, struct group *group)
@@ -204,36 +215,41 @@ void board_unwatch(struct board *board, struct group_key key)
     group->used_ms = board->now_ms;
 }
 
-void board_each(const struct board *board, board_group_fn *visit, void *context)
+void board_each(struct board *board, board_group_fn *visit, void *context)
 {
+    board_spread(board);
     for (struct group *group = board->all_first; group != NULL; group = group->all_next)
         visit(context, group);
 }
 
-uint32_t board_cell_count(const struct board *board)
+uint32_t board_cell_count(struct board *board)
 {
+    board_spread(board);
     return board->cell_count;
 }
 
-uint32_t board_group_count(const struct board *board)
+uint32_t board_group_count(struct board *board)
 {
+    board_spread(board);
     return board->group_count;
 }
 
-uint32_t board_held_count(const struct board *board)
+uint32_t board_held_count(struct board *board)
 {
+    board_spread(board);
     return board->held_cells;
 }
 
 size_t board_memory_bytes(const struct board *board)
 {
-    return sizeof(*board) + board->group_bytes +
+    return sizeof(*board) + board->group_bytes + gathering_memory_bytes() +
            ((size_t)board->group_mask + 1) * sizeof(*board->groups) +
            ((size_t)board->dirty_mask + 1) * sizeof(*board->dirty) +
            board->changed_capacity * sizeof(struct group *);
 }
 
-bool board_full(const struct board *board)
+bool board_full(struct board *board)
 {
+    board_spread(board);
     return board->held_cells > board->max_cells;
 }

@@ -1,256 +1,167 @@
 /*
- * Adding commits: the hot path. A fact counts in some two dozen cells, each in a group of its own:
- * slot of the group, group, slot of the cell, cell. With many products most of these are not in the
- * processor's cache. So a fact is added in rounds over all its cells, and each round fetches ahead
- * what the next one reads: the waits for memory overlap instead of adding up.
+ * Adding commits: the hot path. A fact counts in some two dozen cells, most of which are not in the
+ * processor's cache. But what sells is sold again and again: facts of one minute that are the same
+ * in every dimension count in the very same cells. So they are gathered, alike ones as one, and
+ * spread over the cells (board_spread.c) only before somebody looks, or when there is no room for
+ * more. What a board costs then follows from what sells and how often it is shown, not from how
+ * many orders there are.
+ *
+ * What makes it exact:
+ *   - Nobody sees the difference: all functions that look at groups or cells spread first (the list
+ *     is in board.h), and so must who reads through a pointer got before board_apply().
+ *   - A commit is gathered or spread as a whole. So cells count our own lane up to a version, which
+ *     is what a checkpoint writes with them: board_own_version().
+ *   - Whether a fact is in a group already, because it came with what was loaded, hangs on its
+ *     version. Only versions above all those merged so far are gathered, so what is gathered counts
+ *     in all of them. A commit below (a load has overtaken the feed) is spread at once.
  */
 #include <stdlib.h>
 
 #include "board_private.h"
+#include "id_table.h"
+#include "livetally/mem.h"
 
-#define HALF (METRIC_COUNT / 2)
+#define SLOT_COUNT (2 * GATHERED_MAX)
+#define PLACE_MASK (SLOT_COUNT - 1) /* of a slot: place + 1; the rest is of the hash */
 
-/* An order changes the first half of the metrics, a refund the other. */
-_Static_assert(METRIC_ORDERS == 0 && METRIC_UNITS < HALF && METRIC_GROSS < HALF, "of orders");
-_Static_assert(METRIC_REFUNDS == HALF && METRIC_REFUNDED > HALF && METRIC_RETURNED > HALF,
-               "of refunds");
+_Static_assert((SLOT_COUNT & PLACE_MASK) == 0, "a power of two");
+_Static_assert(METRIC_ORDERS == 0 && METRIC_UNITS < METRICS_HALF && METRIC_GROSS < METRICS_HALF,
+               "what an order changes comes first");
+_Static_assert(METRIC_REFUNDS == METRICS_HALF && METRIC_REFUNDED > METRICS_HALF &&
+                   METRIC_RETURNED > METRICS_HALF,
+               "then what a refund does");
 
-/* A cell to add to, first as keys, then as what they name. Fields are moved one by one: copying
-   the whole right after writing a part stalls the processor. */
-struct target {
-    struct plan_step *step;
-    uint32_t first;
-    uint32_t hash; /* of the group's key */
-    uint32_t cell_key;
-    struct group *group; /* NULL: to be looked up */
-    struct cell *cell;
-};
-
-/* One fact on its way into the board. */
-struct addition {
-    struct board *board;
-    uint32_t lane;
-    uint64_t lane_version;
-    bool own;
-    bool by_minute;
-    int half;                            /* 0, or HALF: the first metric that changes */
-    int64_t deltas[HALF];                /* of that half */
-    uint32_t cell_keys[DIMENSION_COUNT]; /* 0: the fact has none; NONE: of the total */
-    uint32_t when[PERIOD_COUNT];
-    uint32_t minute;
-    uint32_t count;
-    struct target targets[PLAN_MAX];
-};
-
-static inline void add_metrics(struct metrics *sum, const struct addition *add)
+/* Memory is used only as far as facts are gathered. */
+void gathering_init(struct gathering *gathering)
 {
-    int64_t *half = &sum->v[add->half];
-
-    for (int i = 0; i < HALF; i++)
-        half[i] += add->deltas[i];
+    gathering->facts = mem_resize(NULL, GATHERED_MAX, sizeof(*gathering->facts));
+    gathering->slots = mem_zalloc(SLOT_COUNT * sizeof(*gathering->slots));
+    gathering->seed = (uint64_t)(uintptr_t)gathering->facts ^ ID_HASH_KEY_ONE;
 }
 
-static inline struct group_key target_key(const struct addition *add, const struct target *target)
+void gathering_done(struct gathering *gathering)
 {
-    const struct plan_step *step = target->step;
-
-    return (struct group_key){step->rollup, step->period, add->when[step->period], target->first};
+    free(gathering->facts);
+    free(gathering->slots);
 }
 
-static inline void put_target(struct addition *add, struct plan_step *step, uint32_t first,
-                              uint32_t cell_key)
+size_t gathering_memory_bytes(void)
 {
-    struct target *target = &add->targets[add->count++];
-    struct group *last = step->last;
+    return GATHERED_MAX * sizeof(struct gathered) + SLOT_COUNT * sizeof(uint32_t);
+}
 
-    target->step = step;
-    target->first = first;
-    target->cell_key = cell_key;
-    if (last != NULL && last->key.first == first && last->key.when == add->when[step->period]) {
-        target->group = last;
-        return;
+static bool alike(const struct gathered *a, const struct gathered *b)
+{
+    return a->host_county == b->host_county && a->product_session == b->product_session &&
+           a->platform_hour == b->platform_hour && a->rest == b->rest;
+}
+
+/* One for facts like these, all zeros if it is new. There is room. */
+static struct gathered *open_gathered(struct gathering *gathering, const struct gathered *like)
+{
+    uint64_t hash =
+        id_mix(like->host_county ^ gathering->seed, like->product_session ^ ID_HASH_KEY_TWO);
+    hash = id_mix(like->platform_hour ^ hash, like->rest ^ ID_HASH_KEY_TWO);
+    uint32_t tag = (uint32_t)(hash >> 32) & ~PLACE_MASK;
+    uint32_t at = (uint32_t)hash & PLACE_MASK;
+
+    for (; gathering->slots[at] != 0; at = (at + 1) & PLACE_MASK) {
+        struct gathered *there = &gathering->facts[(gathering->slots[at] & PLACE_MASK) - 1];
+        if ((gathering->slots[at] & ~PLACE_MASK) == tag && alike(there, like))
+            return there;
     }
-    target->group = NULL;
-    target->hash = group_key_hash(target_key(add, target));
-    __builtin_prefetch(&add->board->groups[target->hash & add->board->group_mask]);
+    struct gathered *made = &gathering->facts[gathering->count++];
+    gathering->slots[at] = tag | gathering->count;
+    *made = *like;
+    made->slot = at;
+    return made;
 }
 
-static void find_keys(struct addition *add)
+/* The business hour of a time; most follow others of the same hour. */
+static uint32_t hour_of(struct board *board, int64_t time_ms)
 {
-    struct board *board = add->board;
-    uint32_t steps = board->plan_count - board->plan_minutes;
-
-    add->count = 0;
-    for (uint32_t i = 0; i < steps; i++) {
-        struct plan_step *step = &board->plan[i];
-        uint32_t first = add->cell_keys[step->first];
-        uint32_t cell_key = add->cell_keys[step->cell];
-        if (first != 0 && cell_key != 0)
-            put_target(add, step, step->first == DIMENSION_NONE ? 0 : first, cell_key);
-    }
-    for (uint32_t i = steps; add->by_minute && i < board->plan_count; i++) {
-        struct plan_step *step = &board->plan[i];
-        uint32_t first = add->cell_keys[step->first];
-        if (first != 0)
-            put_target(add, step, step->first == DIMENSION_NONE ? 0 : first, add->minute);
-    }
-}
-
-/* Other lanes' facts are kept only for groups that are shown. */
-static void find_groups(struct addition *add)
-{
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < add->count; i++) {
-        struct target *target = &add->targets[i];
-        struct group *group = target->group;
-        if (group == NULL) {
-            struct group_key key = target_key(add, target);
-            group = group_lookup(add->board, key, target->hash);
-            if (group == NULL) {
-                if (!add->own)
-                    continue;
-                group = board_open(add->board, key);
-            }
-            target->step->last = group;
-            __builtin_prefetch(group, 1);
-            __builtin_prefetch(&group->cell_count, 1);
-        }
-        add->targets[kept].cell_key = target->cell_key;
-        add->targets[kept++].group = group;
-    }
-    add->count = kept;
-}
-
-static void find_slots(struct addition *add)
-{
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < add->count; i++) {
-        struct group *group = add->targets[i].group;
-        uint32_t cell_key = add->targets[i].cell_key;
-        if (!add->own && group->state == GROUP_COLD)
-            continue;
-        __builtin_prefetch(&group->index.slots[cell_index_start(&group->index, cell_key)]);
-        add->targets[kept].cell_key = cell_key;
-        add->targets[kept++].group = group;
-    }
-    add->count = kept;
-}
-
-static void find_cells(struct addition *add)
-{
-    for (uint32_t i = 0; i < add->count; i++) {
-        struct target *target = &add->targets[i];
-        uint32_t place = cell_index_find(&target->group->index, target->cell_key);
-        target->cell = place != PLACE_NONE
-                           ? &target->group->cells[place]
-                           : group_cell_open(add->board, target->group, target->cell_key);
-        __builtin_prefetch(target->cell, 1);
-        __builtin_prefetch((char *)target->cell + 48, 1);
-        __builtin_prefetch((char *)target->cell + 96, 1);
-    }
-}
-
-/* Once every lane has passed what loading included, there is nothing left to compare with. */
-static void forget_included(const struct board *board, struct group *group)
-{
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
-        if (board->lane_versions[lane] < group->included[lane])
-            return;
-    free(group->included);
-    group->included = NULL;
-}
-
-static void add_to_own(const struct addition *add, struct target *target)
-{
-    struct cell *cell = target->cell;
-
-    if (add->lane_version > target->group->own_version)
-        add_metrics(&cell->own, add);
-    cell->flags |= CELL_USED;
-    cell_mark_dirty(add->board, target->group, cell);
-    if (target->group->state == GROUP_COLD)
-        target->group->used_ms = add->board->now_ms;
-}
-
-static void add_to_sum(const struct addition *add, struct target *target)
-{
-    struct group *group = target->group;
-    struct cell *cell = target->cell;
-
-    if (group->included != NULL && add->lane_version <= group->included[add->lane])
-        return;
-    add_metrics(&cell->sum, add);
-    if (group->state != GROUP_LOADED)
-        return;
-    group_cell_changed(add->board, group, cell, add->board->version);
-    if (group->included != NULL)
-        forget_included(add->board, group);
-}
-
-static void set_time(struct addition *add, int64_t time_ms, int64_t now_ms)
-{
-    struct board *board = add->board;
-
     if (board->hour_start_ms == INT64_MIN || time_ms < board->hour_start_ms ||
         time_ms - board->hour_start_ms >= HOUR_MS) {
         board->hour = calendar_hour(&board->calendar, time_ms);
         board->hour_start_ms = calendar_hour_start_ms(&board->calendar, board->hour);
     }
-    add->when[PERIOD_ALL] = 0;
-    add->when[PERIOD_DAY] = board->hour / 100;
-    add->when[PERIOD_MINUTE] = board->hour;
-    add->minute = calendar_minute(&board->calendar, time_ms);
-    add->by_minute = time_ms - time_ms % MINUTE_MS >= now_ms - board->minute_keep_ms;
+    return board->hour;
 }
 
-static void set_deltas(struct addition *add, const struct fact *fact)
+static uint64_t pair(uint32_t high, uint32_t low)
 {
-    struct metrics metrics = fact_metrics(fact);
-
-    add->half = fact->kind == FACT_ORDER ? 0 : HALF;
-    for (int i = 0; i < HALF; i++)
-        add->deltas[i] = metrics.v[add->half + i];
+    return (uint64_t)high << 32 | low;
 }
 
-static void add_fact(struct addition *add, const struct fact *fact, int64_t now_ms)
+static void gather_fact(struct board *board, uint32_t lane, const struct fact *fact,
+                        int64_t minutes_from_ms)
 {
-    set_deltas(add, fact);
-    add->cell_keys[DIMENSION_NONE] = TOTAL_CELL;
-    add->cell_keys[DIMENSION_HOST] = fact->host;
-    add->cell_keys[DIMENSION_COUNTY] = fact->county;
-    add->cell_keys[DIMENSION_PRODUCT] = fact->product;
-    add->cell_keys[DIMENSION_SESSION] = fact->session;
-    add->cell_keys[DIMENSION_PLATFORM] = fact->platform;
-    set_time(add, fact->time_ms, now_ms);
-    find_keys(add);
-    find_groups(add);
-    find_slots(add);
-    find_cells(add);
-    for (uint32_t i = 0; i < add->count; i++) {
-        if (add->own)
-            add_to_own(add, &add->targets[i]);
-        if (add->targets[i].group->state != GROUP_COLD)
-            add_to_sum(add, &add->targets[i]);
+    uint32_t hour = hour_of(board, fact->time_ms);
+    uint32_t minute = (uint32_t)((fact->time_ms - board->hour_start_ms) / MINUTE_MS);
+    bool by_minute = fact->time_ms - fact->time_ms % MINUTE_MS >= minutes_from_ms;
+    struct gathered like = {
+        .host_county = pair(fact->host, fact->county),
+        .product_session = pair(fact->product, fact->session),
+        .platform_hour = pair(fact->platform, hour),
+        .rest = (by_minute ? minute : MINUTE_NONE) | lane << 8 | (uint32_t)fact->kind << 16,
+    };
+    struct gathered *gathered = open_gathered(&board->gathering, &like);
+
+    if (fact->kind == FACT_ORDER) {
+        gathered->deltas[METRIC_ORDERS]++;
+        gathered->deltas[METRIC_UNITS] += fact->quantity;
+        gathered->deltas[METRIC_GROSS] += fact->amount;
+    } else {
+        gathered->deltas[METRIC_REFUNDS - METRICS_HALF]++;
+        gathered->deltas[METRIC_REFUNDED - METRICS_HALF] += fact->amount;
+        gathered->deltas[METRIC_RETURNED - METRICS_HALF] += fact->quantity;
+    }
+}
+
+void board_spread(struct board *board)
+{
+    if (board->gathering.count > 0)
+        board_spread_as(board, LATER_VERSION);
+}
+
+uint64_t board_own_version(const struct board *board, uint64_t lane_version)
+{
+    uint64_t since = board->gathering.own_since;
+    return since == 0 ? lane_version : since - 1;
+}
+
+/* Those that don't fit at once are spread in between: nobody looks before the last one is. */
+static void gather_commit(struct board *board, uint32_t lane, uint64_t spread_as,
+                          const struct fact *facts, uint32_t fact_count, int64_t minutes_from_ms)
+{
+    for (uint32_t i = 0; i < fact_count; i++) {
+        if (board->gathering.count == GATHERED_MAX)
+            board_spread_as(board, spread_as);
+        gather_fact(board, lane, &facts[i], minutes_from_ms);
     }
 }
 
 void board_apply(struct board *board, uint32_t lane, uint64_t lane_version, bool own,
                  const struct fact *facts, uint32_t fact_count, int64_t now_ms)
 {
-    struct addition add;
+    struct gathering *gathering = &board->gathering;
 
     if (lane_version <= board->lane_versions[lane])
         return;
+    bool overtaken = lane_version <= board->merged[lane];
+    if (overtaken || fact_count > GATHERED_MAX - gathering->count)
+        board_spread(board);
     board->lane_versions[lane] = lane_version;
     if (fact_count == 0)
         return;
     board->version++;
-    add.board = board;
-    add.lane = lane;
-    add.lane_version = lane_version;
-    add.own = own;
-    for (uint32_t i = 0; i < fact_count; i++)
-        add_fact(&add, &facts[i], now_ms);
+    if (own) {
+        board->own_lane = lane;
+        if (gathering->own_since == 0)
+            gathering->own_since = lane_version;
+    }
+    gather_commit(board, lane, overtaken ? lane_version : LATER_VERSION, facts, fact_count,
+                  now_ms - board->minute_keep_ms);
+    if (overtaken || fact_count > GATHERED_MAX)
+        board_spread_as(board, overtaken ? lane_version : LATER_VERSION);
 }

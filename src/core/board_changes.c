@@ -90,6 +90,7 @@ struct group *board_changed_next(struct board *board)
 {
     struct group *group;
 
+    board_spread(board);
     if (board->changed_count == 0)
         return NULL;
     group = board->changed[--board->changed_count];

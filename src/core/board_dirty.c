@@ -30,14 +30,23 @@ void cell_list_dirty(struct board *board, struct group *group, struct cell *cell
         board->held_cells++;
 }
 
-uint32_t board_dirty_count(const struct board *board)
+uint32_t board_dirty_count(struct board *board)
 {
+    board_spread(board);
     return board->dirty_count;
+}
+
+bool board_dirty_over(struct board *board, uint32_t max)
+{
+    if (board->dirty_count + (uint64_t)board->gathering.count * board->plan_count <= max)
+        return false;
+    return board_dirty_count(board) > max;
 }
 
 uint32_t board_dirty_take(struct board *board, struct cell_ref *out, uint32_t max)
 {
-    uint32_t count = board->dirty_count < max ? board->dirty_count : max;
+    uint32_t dirty_count = board_dirty_count(board);
+    uint32_t count = dirty_count < max ? dirty_count : max;
 
     for (uint32_t i = 0; i < count; i++) {
         struct dirty_cell dirty = board->dirty[board->dirty_first];

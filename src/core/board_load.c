@@ -12,7 +12,7 @@
 
 void board_load_begin(struct board *board, struct group *group)
 {
-    (void)board;
+    board_spread(board);
     if (group->included == NULL)
         group->included = mem_alloc(LANE_COUNT * sizeof(*group->included));
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
@@ -48,6 +48,7 @@ int board_load_merge(struct board *board, struct group *group, uint32_t lane, bo
     uint32_t count;
     const struct image_cell *cells = board_image_cells(image, &count);
 
+    board_spread(board);
     assert(group->state == GROUP_LOADING);
     if (group->included[lane] != NOT_MERGED || version < board->lane_versions[lane])
         return ERROR_CONFLICT;
@@ -58,11 +59,14 @@ int board_load_merge(struct board *board, struct group *group, uint32_t lane, bo
         metrics_add(&cell->sum, &cells[i].metrics);
     }
     group->included[lane] = version;
+    if (board->merged[lane] < version)
+        board->merged[lane] = version;
     return 0;
 }
 
 bool board_load_finish(struct board *board, struct group *group)
 {
+    board_spread(board);
     assert(group->state == GROUP_LOADING);
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
         if (group->included[lane] == NOT_MERGED && board->lane_versions[lane] > 0)
@@ -84,7 +88,7 @@ bool board_load_finish(struct board *board, struct group *group)
 
 void board_load_abort(struct board *board, struct group *group)
 {
-    (void)board;
+    board_spread(board);
     if (group->state != GROUP_LOADING)
         return;
     free(group->included);

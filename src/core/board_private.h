@@ -1,7 +1,7 @@
 /*
  * What the parts of the board share: groups and their hash (board.c), cells of a group
- * (board_cells.c), adding commits (board_apply.c), what changed (board_changes.c), loading
- * (board_load.c, board_image.c), checkpoints (board_dirty.c), dropping what is idle
+ * (board_cells.c), adding commits (board_apply.c, board_spread.c), what changed (board_changes.c),
+ * loading (board_load.c, board_image.c), checkpoints (board_dirty.c), dropping what is idle
  * (board_evict.c).
  */
 #ifndef LIVETALLY_CORE_BOARD_PRIVATE_H
@@ -20,8 +20,8 @@ struct group_slot {
 };
 
 /*
- * One cell of every fact: where a rollup's row puts it in one period. The group that a fact was
- * last counted in is remembered: half the steps go to one and the same group all day.
+ * One cell of every fact: where a rollup's row puts it in one period. The group that was last
+ * counted in is remembered: half the steps go to one and the same group all day.
  */
 struct plan_step {
     uint16_t rollup;
@@ -32,6 +32,31 @@ struct plan_step {
 };
 
 #define PLAN_MAX (ROLLUP_COUNT * PERIOD_COUNT)
+
+#define METRICS_HALF (METRIC_COUNT / 2) /* an order changes the first half, a refund the other */
+#define GATHERED_MAX 8192u              /* so much is spread in some milliseconds */
+#define MINUTE_NONE  60u                /* too old to be counted by minute */
+/* Above all versions that a load can have merged, and below NOT_MERGED. */
+#define LATER_VERSION (NOT_MERGED - 1)
+
+/* Facts that count in the same cells, as one. Packed in pairs, see gather_fact(). */
+struct gathered {
+    uint64_t host_county;
+    uint64_t product_session;
+    uint64_t platform_hour;
+    uint64_t rest;                /* minute, from bit 8 on the lane, from bit 16 on the kind */
+    int64_t deltas[METRICS_HALF]; /* of the half that the kind changes */
+    uint32_t slot;
+};
+
+/* See board_apply.c. Open addressing, at most half full. */
+struct gathering {
+    struct gathered *facts;
+    uint32_t *slots; /* upper part of the hash, place + 1; 0: free */
+    uint32_t count;
+    uint64_t seed;
+    uint64_t own_since; /* version of our own lane's oldest commit that is in it; 0: none is */
+};
 
 /* A dirty cell by its key: places change when idle cells are dropped. */
 struct dirty_cell {
@@ -46,6 +71,9 @@ struct board {
     uint64_t version;
     int64_t now_ms;                     /* monotonic */
     uint64_t lane_versions[LANE_COUNT]; /* last applied */
+    uint64_t merged[LANE_COUNT];        /* newest that a load has merged */
+    uint32_t own_lane;                  /* LANE_COUNT: not known yet */
+    struct gathering gathering;
 
     struct group_slot *groups;
     uint32_t group_mask;
@@ -133,8 +161,17 @@ static inline uint32_t group_held_cells(const struct group *group)
     return group->watchers > 0 ? group->cell_count : group->dirty_count + group->taken_count;
 }
 
-/* board.c */
+/* board.c: as board_open(), and what is gathered stays so. */
+struct group *group_open(struct board *board, struct group_key key, uint32_t hash);
 void group_drop(struct board *board, struct group *group);
+
+/* board_apply.c */
+void gathering_init(struct gathering *gathering);
+void gathering_done(struct gathering *gathering);
+size_t gathering_memory_bytes(void);
+
+/* board_spread.c: counts what is gathered, as facts of that version of their lanes. */
+void board_spread_as(struct board *board, uint64_t lane_version);
 
 /* board_changes.c */
 void group_list_change(struct group *group, uint32_t place);

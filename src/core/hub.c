@@ -231,12 +231,13 @@ static bool compare_view(struct hub *hub, const struct observed *seen)
            seen->orders != last->orders || seen->catalog_changes != last->catalog_changes;
 }
 
-void hub_observe(struct hub *hub)
+/* totals: look at the board, too. */
+static void observe(struct hub *hub, bool totals)
 {
     struct live *live = &hub->live;
     int64_t wall_ms = clock_wall_ms(&hub->clock);
     int64_t minute = wall_ms / MINUTE_MS;
-    uint64_t version = board_version(live->view->board);
+    uint64_t version = totals ? board_version(live->view->board) : live->now.version;
     struct observed seen = look(hub, wall_ms);
     uint64_t plan = live->plan;
     bool groups = hub->groups_changed;
@@ -262,13 +263,19 @@ void hub_observe(struct hub *hub)
     live->now = (struct live_point){live->now.seq + 1, version, minute};
     if (all)
         live_touch_all(live);
-    live_touch_changed(live);
+    if (totals)
+        live_touch_changed(live);
     if (live->plan != plan)
         prepare_topics(hub);
     if (groups || live->plan != plan)
         prepare_unready(hub);
     if (first_sales)
         prepare_first_sales(hub);
+}
+
+void hub_observe(struct hub *hub)
+{
+    observe(hub, true);
 }
 
 static struct frame *encode_heartbeat(struct hub *hub)
@@ -341,7 +348,8 @@ int64_t hub_tick(struct hub *hub)
 {
     uint32_t budget = hub->options.push_slice ? hub->options.push_slice : 1;
 
-    hub_observe(hub);
+    /* Looking makes the board count all that it has gathered. */
+    observe(hub, hub->live.topics != NULL);
     hub->stats->topics = live_topic_count(&hub->live);
     hub->stats->audiences = hub_audience_count(hub);
     hub_answer_queries(hub);

@@ -188,6 +188,7 @@ static void write_run(struct partition *partition, uint32_t start, uint32_t end)
     struct checkpoint *checkpoint = &partition->checkpoint;
     struct buffer *command = &checkpoint->command, *text = &partition->command;
     struct group_key key = checkpoint->refs[start].group->key;
+    uint64_t version = board_own_version(partition->view.board, partition->fence.version);
     int64_t expires = expires_ms(partition, key);
     if (expires)
         resp_uint(command, (uint64_t)expires);
@@ -200,7 +201,7 @@ static void write_run(struct partition *partition, uint32_t start, uint32_t end)
         cell_field_write(text, partition->view.names, key, cell->key);
         packed_end(text, string);
         string = packed_begin(text);
-        cell_value_write(text, &cell->own, partition->fence.version);
+        cell_value_write(text, &cell->own, version);
         packed_end(text, string);
     }
     resp_slice(command, buffer_slice(text));
@@ -369,7 +370,7 @@ static bool is_due(const struct partition *partition, int64_t now_ms)
     const struct checkpoint *checkpoint = &partition->checkpoint;
     return now_ms >= checkpoint->next_ms || partition->stopping ||
            partition->feed_bytes - checkpoint->feed_bytes > UNWRITTEN_BYTES ||
-           board_dirty_count(partition->view.board) > partition->options.max_cells / 2;
+           board_dirty_over(partition->view.board, partition->options.max_cells / 2);
 }
 
 /* From the beginning of one that writes so many cells to that of the next. */

@@ -125,7 +125,7 @@ static void polled(void *context, const redisReply *reply)
         }
     partition_heard(partition, partition->poll_sent_ms);
     loader_go_on(partition);
-    partition_view_changed(partition);
+    partition_totals_changed(partition);
     follow_poll(partition); /* there may be more */
 }
 

@@ -46,6 +46,18 @@ void partition_view_changed(struct partition *partition)
     partition->ops.view_changed(partition->ops.context);
 }
 
+void partition_totals_changed(struct partition *partition)
+{
+    const struct view *view = &partition->view;
+    uint32_t names = names_count(view->names);
+    uint64_t catalog = catalog_changes(view->catalog);
+    if (names == partition->names_told && catalog == partition->catalog_told)
+        return;
+    partition->names_told = names;
+    partition->catalog_told = catalog;
+    partition_view_changed(partition);
+}
+
 void partition_tell_available(struct partition *partition)
 {
     bool available = partition_available(partition);

@@ -196,6 +196,8 @@ struct partition {
     int64_t next_generation_ms;
     const char *schema;  /* of the data set, as far as we know: SCHEMA_… */
     uint32_t day_wanted; /* business day being loaded to become today */
+    uint32_t names_told; /* by partition_totals_changed() */
+    uint64_t catalog_told;
     struct buffer command;
     struct feed_reader reader;
 
@@ -211,6 +213,9 @@ struct partition {
 /* partition.c */
 void partition_tell_available(struct partition *partition);
 void partition_view_changed(struct partition *partition);
+/* After facts and catalog changes. Who shows totals looks at them when he is due; he is told only
+ * of what he may be waiting for: ids that nobody had seen, and what the catalog says of one. */
+void partition_totals_changed(struct partition *partition);
 /* An answer about the data set. When it was asked for counts: it may have waited for us to wake. */
 void partition_heard(struct partition *partition, int64_t sent_ms);
 int64_t partition_now_ms(const struct partition *partition); /* monotonic */

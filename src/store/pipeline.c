@@ -180,7 +180,7 @@ static void commit_succeeded(struct partition *partition, bool apply)
         ticker_push(partition->view.ticker, facts, count);
         checkpoint_note_commit(partition, pipeline->entry.size);
         count_commit(partition);
-        partition_view_changed(partition);
+        partition_totals_changed(partition);
         state_file_note(partition); /* before the ack: who was told shall not outlive the note */
     }
     if (partition->options.replicas)
@@ -313,7 +313,7 @@ void pipeline_pump(struct partition *partition)
 {
     struct pipeline *pipeline = &partition->pipeline;
     while (partition->phase == PHASE_LIVE && pipeline->state == PIPELINE_IDLE &&
-           board_dirty_count(partition->view.board) <= partition->options.max_cells) {
+           !board_dirty_over(partition->view.board, partition->options.max_cells)) {
         while (pipeline->first) {
             struct post *post = pipeline->first, *next = post->next;
             if (!batch_add(pipeline->batch, post))

@@ -259,6 +259,21 @@ static void take_rounds(struct way_in *in, const struct round *round, uint32_t c
         in->orders += (uint64_t)count * events;
 }
 
+/* Counting the orders of some rounds in all their cells: the more there are, the more of them
+ * are alike. */
+static void count_spread(struct way_in *in, const char *path, uint32_t orders)
+{
+    static const struct round round = {.kind = KIND_NEW, .posts = 16, .events = 64};
+    board_spread(in->board);
+    for (uint32_t i = 0; i < orders; i += BATCH_EVENTS_MAX) {
+        take_round(in, &round, in->orders);
+        in->orders += BATCH_EVENTS_MAX;
+    }
+    counting_begin(in->counting, path);
+    board_spread(in->board);
+    counting_end(in->counting, path, orders);
+}
+
 /* A checkpoint's scripts, as checkpoint.c writes them. */
 static void count_checkpoint(struct way_in *in)
 {
@@ -325,6 +340,8 @@ void count_way_in(struct counting *counting)
         uint32_t events = rounds[i].posts * rounds[i].events;
         take_rounds(&in, &rounds[i], events < BATCH_EVENTS_MAX ? BATCH_EVENTS_MAX / events / 2 : 1);
     }
+    count_spread(&in, "spread-1024", 1024);
+    count_spread(&in, "spread-16384", 16384);
     count_checkpoint(&in);
     count_json_reader(&in);
     counting_stop(counting);

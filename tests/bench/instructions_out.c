@@ -180,11 +180,13 @@ static void count_other_lane(struct counting *counting)
         load_group(&out, (struct group_key){(uint16_t)pins[i], PERIOD_DAY, out.view.today, 0});
     }
     sell_all(&out, HOSTS);
+    board_spread(out.view.board);
     for (uint32_t i = 0; i < 64; i++)
         facts[i] = sale(&out, i, i, 1000);
     counting_start(counting);
     counting_begin(counting, path);
     board_apply(out.view.board, 1, ++out.lane_version, false, facts, 64, NOW_MS);
+    board_spread(out.view.board);
     counting_end(counting, path, 64);
     counting_stop(counting);
     way_out_done(&out);
@@ -241,6 +243,7 @@ static void count_push(struct counting *counting, const char *path, uint32_t vie
     counting_start(counting);
     for (uint32_t i = 0; i < 4; i++) {
         sell(&out, 0, i);
+        board_spread(out.view.board);
         uint64_t before = out.sent;
         counting_begin(counting, path);
         hub_tick(out.hub);

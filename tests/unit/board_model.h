@@ -27,6 +27,7 @@ struct model_cell {
     struct metrics applied[LANES];   /* what the board has been given */
     struct metrics hash[LANES];      /* in Redis */
     uint64_t hash_version[LANES];    /* 0: not there */
+    struct metrics waiting;          /* of our lane, applied and not in the board's cells yet */
     struct metrics shown;            /* at the last check, if it was loaded then */
     bool was_shown;
 };

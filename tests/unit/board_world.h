@@ -56,6 +56,7 @@ struct world {
     int64_t monotonic_ms;
     uint64_t last_version;
     uint32_t loads_finished, evicted, restarts, checkpoints;
+    uint32_t written_behind; /* cells, while commits were gathered */
 };
 
 static inline void check_shown(struct world *world, struct model_cell *model,

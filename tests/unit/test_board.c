@@ -5,7 +5,7 @@
 #include "board_fixture.h"
 #include "livetally/error.h"
 
-static int64_t gross(const struct board *board, struct group_key key, uint32_t cell)
+static int64_t gross(struct board *board, struct group_key key, uint32_t cell)
 {
     const struct group *group = board_find(board, key);
     assert_non_null(group);
@@ -117,6 +117,7 @@ static void versions_count_changes(void **state)
     assert_int_equal(loaded, 1);
     assert_int_equal(group->reloaded, loaded);
     apply(board, 0, 1, true, order(1, 2, 1));
+    board_spread(board);
     apply(board, 0, 2, true, order(7, 2, 1));
     assert_int_equal(board_version(board), loaded + 2);
     assert_int_equal(group_cell(group, 1)->changed, loaded + 1);
@@ -231,6 +232,7 @@ static void our_own_image_sets_bases(void **state)
     struct fact pending = order(mei, 2, 10);
 
     apply(board, 0, 8, true, pending);
+    board_spread(board);
     assert_int_equal(group_cell(group, mei)->flags & CELL_BASE, 0);
     checkpoint(board);
     image_text(image, names, "mei", "1 1 100 0 0 0 7");
@@ -250,6 +252,7 @@ static void our_own_image_sets_bases(void **state)
     assert_true(group_cell(group, lin)->flags & CELL_DIRTY);
     /* A new cell of a group that is all here starts from zero. */
     apply(board, 0, 10, true, order(99, 2, 5));
+    board_spread(board);
     assert_true(group_cell(group, 99)->flags & CELL_BASE);
     assert_int_equal(gross(board, all_host, 99), 5);
     board_image_free(image);

@@ -97,6 +97,7 @@ static void idle_cells_of_busy_groups_are_dropped(void **state)
     assert_null(group_cell(group, 1));
     /* One that comes back needs its base again. */
     apply(board, 0, 600, true, order(1, 2, 1));
+    board_spread(board);
     assert_int_equal(group_cell(group, 1)->flags & CELL_BASE, 0);
     board_free(board);
 }
@@ -111,6 +112,7 @@ static void an_idle_loaded_group_becomes_cold(void **state)
     group = load_empty(board, all_host);
     board_set_now(board, 9000);
     apply(board, 0, 1, true, order(1, 2, 1)); /* orders don't keep it loaded */
+    board_spread(board);
     board_evict(board, 1000);
     assert_int_equal(group->state, GROUP_LOADED);
     board_set_now(board, 20000);

@@ -57,6 +57,7 @@ static void sell(struct fixture *fixture, int64_t time_ms, int64_t amount)
 
     fixture->lane_version++;
     board_apply(fixture->board, 0, fixture->lane_version, false, &fact, 1, NOW_MS);
+    board_spread(fixture->board);
 }
 
 static void check_all(const struct fixture *fixture, const char *expected)

@@ -1,0 +1,176 @@
+/*
+ * Facts are gathered before they are spread over cells: what that leaves to be seen at the edges.
+ * That totals are the same in any case is the matter of test_board_random.c.
+ */
+#include "board_fixture.h"
+
+#include "core/board_private.h"
+#include "livetally/mem.h"
+
+#define LANE 3u
+
+static const struct group_key all_product = {ROLLUP_PRODUCT, PERIOD_ALL, 0, 0};
+
+static int64_t gross(struct board *board, struct group_key key, uint32_t cell)
+{
+    return group_cell(board_find(board, key), cell)->own.v[METRIC_GROSS];
+}
+
+/* `count` orders, each of a product of its own. */
+static struct fact *many_orders(uint32_t count)
+{
+    struct fact *facts = mem_resize(NULL, count, sizeof(*facts));
+    for (uint32_t i = 0; i < count; i++)
+        facts[i] = order(1, 10 + i, 100);
+    return facts;
+}
+
+static void alike_facts_are_gathered_as_one(void **state)
+{
+    struct board *board = new_board(1000);
+    struct fact refund = order(1, 2, 30);
+
+    (void)state;
+    refund.kind = FACT_REFUND;
+    apply(board, LANE, 1, true, order(1, 2, 100));
+    apply(board, LANE, 2, true, order(1, 2, 250));
+    assert_int_equal(board->gathering.count, 1);
+    apply(board, LANE, 3, true, refund);
+    apply(board, LANE, 4, true, order(1, 3, 1));
+    assert_int_equal(board->gathering.count, 3);
+    assert_int_equal(board->cell_count, 0);
+    assert_int_equal(gross(board, all_host, 1), 351);
+    assert_int_equal(board->gathering.count, 0);
+    const struct cell *cell = group_cell(board_find(board, all_product), 2);
+    assert_int_equal(cell->own.v[METRIC_ORDERS], 2);
+    assert_int_equal(cell->own.v[METRIC_REFUNDED], 30);
+    board_free(board);
+}
+
+static void lanes_are_kept_apart(void **state)
+{
+    struct board *board = new_board(1000);
+    struct group *group = load_empty(board, all_total);
+
+    (void)state;
+    apply(board, LANE, 1, true, order(1, 2, 100));
+    apply(board, LANE + 1, 1, false, order(1, 2, 1000));
+    assert_int_equal(board->gathering.count, 2);
+    board_spread(board);
+    assert_int_equal(group_get(group, TOTAL_CELL).v[METRIC_GROSS], 1100);
+    assert_int_equal(group_cell(group, TOTAL_CELL)->own.v[METRIC_GROSS], 100);
+    board_free(board);
+}
+
+static void cells_count_up_to_a_version(void **state)
+{
+    struct board *board = new_board(1000);
+
+    (void)state;
+    assert_int_equal(board_own_version(board, 6), 6);
+    apply(board, LANE + 1, 9, false, order(1, 2, 100));
+    assert_int_equal(board_own_version(board, 6), 6);
+    board_apply(board, LANE, 7, true, NULL, 0, NOW_MS);
+    assert_int_equal(board_own_version(board, 7), 7);
+    apply(board, LANE, 8, true, order(1, 2, 100));
+    apply(board, LANE, 9, true, order(1, 2, 100));
+    assert_int_equal(board_own_version(board, 9), 7);
+    board_spread(board);
+    assert_int_equal(board_own_version(board, 9), 9);
+    board_free(board);
+}
+
+static void a_commit_is_spread_as_a_whole(void **state)
+{
+    const uint32_t half = GATHERED_MAX / 2 + 1;
+    struct board *board = new_board(1000000);
+    struct fact *facts = many_orders(2 * GATHERED_MAX + 1);
+
+    (void)state;
+    board_apply(board, LANE, 1, true, facts, half, NOW_MS);
+    assert_int_equal(board_own_version(board, 1), 0);
+    board_apply(board, LANE, 2, true, facts + half, half, NOW_MS);
+    assert_int_equal(board_own_version(board, 2), 1);
+    board_apply(board, LANE, 3, true, facts, 2 * GATHERED_MAX + 1, NOW_MS);
+    assert_int_equal(board_own_version(board, 3), 3);
+    assert_int_equal(gross(board, all_host, 1), 100 * (2 * half + 2 * GATHERED_MAX + 1));
+    assert_int_equal(gross(board, all_product, 10), 200);
+    assert_int_equal(gross(board, all_product, 10 + 2 * GATHERED_MAX), 100);
+    free(facts);
+    board_free(board);
+}
+
+/* One group has more than what is applied: commits up to there don't count in it, but in others. */
+static void what_a_load_overtook_is_not_gathered(void **state)
+{
+    struct board *board = new_board(1000);
+    struct group *group = board_open(board, all_total);
+    struct board_image *image = board_image_new(all_total, &china);
+    struct fact fact = order(1, 2, 100);
+
+    (void)state;
+    apply(board, LANE, 1, true, fact);
+    board_load_begin(board, group);
+    for (uint64_t version = 1; version <= 3; version++)
+        board_image_fact(image, version, &fact);
+    assert_int_equal(board_load_merge(board, group, LANE, true, 3, image), 0);
+    assert_true(board_load_finish(board, group));
+    for (uint64_t version = 2; version <= 3; version++) {
+        apply(board, LANE, version, true, fact);
+        assert_int_equal(board->gathering.count, 0);
+        assert_int_equal(board_own_version(board, version), version);
+    }
+    apply(board, LANE, 4, true, fact);
+    assert_int_equal(board->gathering.count, 1);
+    assert_int_equal(gross(board, all_total, TOTAL_CELL), 400);
+    assert_int_equal(group_get(group, TOTAL_CELL).v[METRIC_GROSS], 400);
+    assert_int_equal(gross(board, all_host, 1), 400);
+    board_image_free(image);
+    board_free(board);
+}
+
+static void minutes_long_gone_are_not_counted_by(void **state)
+{
+    struct board *board = new_board(1000);
+    struct group_key minute = {ROLLUP_TOTAL, PERIOD_MINUTE, 2026112010, 0};
+    struct fact fact = order(1, 2, 100);
+
+    (void)state;
+    fact.time_ms = NOW_MS - KEEP_MS;
+    apply(board, LANE, 1, true, fact);
+    board_apply(board, LANE, 2, true, &fact, 1, NOW_MS + MINUTE_MS);
+    assert_int_equal(board->gathering.count, 2);
+    assert_int_equal(gross(board, minute, 0), 100);
+    assert_int_equal(gross(board, all_total, TOTAL_CELL), 200);
+    board_free(board);
+}
+
+static void a_bound_is_asked_without_spreading(void **state)
+{
+    struct board *board = new_board(1000);
+
+    (void)state;
+    apply(board, LANE, 1, true, order(1, 2, 100));
+    assert_false(board_dirty_over(board, 100));
+    assert_int_equal(board->gathering.count, 1);
+    assert_false(board_dirty_over(board, board->plan_count - 1));
+    assert_int_equal(board->gathering.count, 0);
+    uint32_t dirty = board->plan_count - 8; /* no session, no platform */
+    assert_int_equal(board_dirty_count(board), dirty);
+    assert_true(board_dirty_over(board, dirty - 1));
+    board_free(board);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alike_facts_are_gathered_as_one),
+        cmocka_unit_test(lanes_are_kept_apart),
+        cmocka_unit_test(cells_count_up_to_a_version),
+        cmocka_unit_test(a_commit_is_spread_as_a_whole),
+        cmocka_unit_test(what_a_load_overtook_is_not_gathered),
+        cmocka_unit_test(minutes_long_gone_are_not_counted_by),
+        cmocka_unit_test(a_bound_is_asked_without_spreading),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
