@@ -236,8 +236,8 @@ struct server {
     uint64_t queued_bytes;
     uint64_t arriving_bytes;
     struct connection *arriving_first; /* is read from in spite of those; NULL: nobody waits */
-    int64_t cut_off_told_ms; /* loop time */
-    uint32_t cut_off_count;  /* since */
+    int64_t cut_off_told_ms;           /* loop time */
+    uint32_t cut_off_count;            /* since */
     uint64_t cut_off_bytes;
 
     struct connection *wheel[WHEEL_SLOTS];
