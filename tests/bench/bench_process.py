@@ -110,7 +110,8 @@ def embedded_config():
 
 def start_daemons(place, redis, count=1, config=None):
     """`count` daemons on one TCP port; the kernel deals connections out to them."""
-    listen, settings = ("127.0.0.1:0",), dict(config or {})
+    # All of a crowd come from one address here.
+    listen, settings = ("127.0.0.1:0",), {"limits.connections_per_address": 0, **(config or {})}
     if count > 1:
         listen = (f"127.0.0.1:{harness.free_port()}",)
         settings["listen.share"] = "yes"

@@ -13,7 +13,7 @@ import pytest
 from clients import Tool, Viewer, get, http_request, metrics, post_events, totals
 from events import order
 from harness import PATIENCE, Daemon, livetallyd, wait_for
-from tokens import bearer, keys, nothing_shows_a_token, own, place, request
+from tokens import bearer, nothing_shows_a_token, own, place, request
 from wire import CLOSE, CONTINUATION, TEXT, Raw, frame, handshake, header, text
 
 USAGE = 2

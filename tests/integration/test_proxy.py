@@ -2,14 +2,16 @@
 is trusted. What comes through a proxy is never taken for somebody at this machine."""
 import json
 import socket
+import ssl
 import struct
 
 import pytest
 
+from certificates import Authority, trusting
 from clients import get, metrics
 from events import order
-from harness import PATIENCE, Daemon, wait_for
-from tokens import bearer, keys, nothing_shows_a_token, own, place, request
+from harness import Daemon, wait_for
+from tokens import nothing_shows_a_token, own, place
 from wire import CLOSE, Raw, handshake
 
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -35,7 +37,7 @@ def v2(source=None, command=0x21, rest=b""):
 
 def proxy_address(daemon):
     """host and port of the second address, the one for proxies."""
-    host, _, port = daemon.addresses[1].removeprefix("http://").rpartition(":")
+    host, _, port = daemon.addresses[1].partition("//")[2].rpartition(":")
     return host, int(port)
 
 
@@ -184,6 +186,40 @@ def test_whoever_comes_through_a_proxy_is_not_at_this_machine(own, folder):
         assert ask(daemon, "/metrics", headers, head)[0] == 401, (head, headers)
         assert json.loads(ask(daemon, "/readyz", headers, head)[1]) == {"ready": True}
         assert ask(daemon, "/metrics", headers + admin, head)[0] == 200
+
+
+class WrappedAfterHeader(Raw):
+    """TLS that begins right behind a PROXY header."""
+
+    def __init__(self, daemon, head, trust):
+        self.head, self.trust = head, trust
+        super().__init__(daemon, to=proxy_address(daemon))
+
+    def connect(self):
+        raw = super().connect()
+        raw.sendall(self.head)
+        return self.trust.wrap_socket(raw, server_hostname="localhost")
+
+
+def test_the_header_stands_before_tls(folder, redis, uid):
+    root = Authority("Root")
+    pair = root.issue()
+    daemon = Daemon(folder, redis, listen=("127.0.0.1:0", "127.0.0.1:0 proxy tls"), config={
+        "tls.certificate": pair.write_certificate(folder.path / "certificate.pem"),
+        "tls.key": pair.write_key(folder.path / "key.pem"), "limits.connections_per_address": 1})
+    held = [WrappedAfterHeader(daemon, head, trusting(root))
+            for head in (v1(), v2("203.0.113.8", rest=b"\x04\x00\x03xyz"))]
+    for number, tool in enumerate(held):
+        tool.post(order(uid, number))
+        tool.settle()
+    with pytest.raises(AssertionError):  # it is told no hello
+        WrappedAfterHeader(daemon, v1(), trusting(root))
+    with pytest.raises((ssl.SSLError, OSError)):  # without a header
+        WrappedAfterHeader(daemon, b"", trusting(root))
+    wait_for(lambda: proxy_refusals(daemon) == 1, 5, "it to be counted")
+    for tool in held:
+        tool.close()
+    daemon.stop()
 
 
 def test_stopping_waits_for_no_header(folder, redis):
