@@ -266,10 +266,11 @@ js: ## test the modules of the pages in Node
 PYTEST = LIVETALLY_BUILD=$(abspath $(BUILD)) $(if $(SANITIZE),$(SLOW)) \
 	/usr/bin/python3 -m pytest -q -p no:cacheprovider $(if $(SANITIZE),-m "not plain_build")
 FAULTS := tests/integration/faults
+HOSTILE := tests/integration/hostile
 
 BROWSER := tests/integration/browser
 integration: all ## test the daemon from outside (ARGS="-k name" chooses)
-	$(PYTEST) -n 2 --dist loadfile tests/integration --ignore=$(FAULTS) --ignore=$(BROWSER) $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile tests/integration --ignore=$(FAULTS) --ignore=$(HOSTILE) --ignore=$(BROWSER) $(ARGS)
 
 browser: assets ## test the pages in Chromium (ARGS="-k name" chooses)
 	$(MAKE) --no-print-directory all
@@ -285,6 +286,11 @@ chaos: all ## random faults for CHAOS_S seconds (CHAOS_SEED=n: begin with the ro
 SOAK_S ?= 600
 soak: all ## mixed load for SOAK_S seconds: memory and descriptors stay flat
 	SOAK_S=$(SOAK_S) $(PYTEST) -s $(FAULTS)/test_soak.py
+
+HOSTILE_S ?= 600
+HOSTILE_SEED ?= 1
+hostile: all ## bad input of all kinds for HOSTILE_S seconds (HOSTILE_SEED=n: from another seed)
+	HOSTILE_S=$(HOSTILE_S) HOSTILE_SEED=$(HOSTILE_SEED) $(PYTEST) -s $(HOSTILE) $(ARGS)
 
 layers: $(BUILD)/libcore.a $(GENERATED) ## check that arrows between layers point one way
 	CC="$(CC)" tests/check-layers.sh $(BUILD)
@@ -401,6 +407,6 @@ help: ## list these targets
 
 .DELETE_ON_ERROR:
 .PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench page-bench bench-compare instructions \
-	instructions-redis js integration faults chaos soak \
+	instructions-redis js integration faults chaos soak hostile \
 	layers unitfile lint lint-format lint-shell lint-cppcheck lint-tidy format sample run check \
 	deps deps-test assets browser FORCE man deb check-deb install uninstall clean help

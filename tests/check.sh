@@ -48,6 +48,7 @@ step integration-sanitized "$make" CC=gcc $sanitize integration
 step browser "$make" CC=gcc browser
 step faults "$make" CC=gcc faults
 step faults-sanitized "$make" CC=gcc $sanitize faults ARGS="-k '$broken_ways'"
+step hostile-sanitized "$make" CC=gcc $sanitize hostile HOSTILE_S=6 HOSTILE_SEED=1
 
 echo "took $(($(date +%s) - started)) s"
 if [ -n "$failed" ]; then

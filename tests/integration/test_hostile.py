@@ -118,7 +118,7 @@ def test_bad_heads_are_told_what_is_wrong(shared, data, status, says):
 def test_a_request_hidden_behind_another_end_counts_nothing(shared, uid):
     """What ends for one program with a bare line feed, and for another goes on."""
     body = json.dumps(order(uid)).encode()
-    inner = (b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)) + body
+    inner = b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     for end in (b"X: y\n\n", b"X: y\n\r\n", b"X: y\r\n\n"):
         assert ask(shared, START + end + inner)[0] == 400
     assert totals(shared, f"host/{uid}")["topics"][f"host/{uid}"]["all"]["orders"] == 0
@@ -141,7 +141,7 @@ def test_no_header_hides_the_next_one(shared, uid, name):
     """lws loses the header behind one whose name is the beginning of one it knows: here the length
     of a body, so that a request within the body would be the next one."""
     body = json.dumps(order(uid)).encode()
-    inner = (b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)) + body
+    inner = b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     first = b"PUT /v1/events HTTP/1.1\r\nHost: a\r\n%s: y\r\n" % name.encode()
     status, _ = ask(shared, first + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(inner)
                     + inner)
@@ -192,7 +192,7 @@ def test_an_open_daemon_does_not_go_by_names_of_others(listed, host, status):
     ("https://evil.example", 403), ("http://127.0.0.1.evil.example", 403), ("null", 403),
     ("http://localhost:3000", 0), ("http://127.0.0.1:5500", 0), ("http://till:80", 0)])
 def test_pages_of_strangers_do_not_watch_an_open_daemon(shared, origin, status):
-    """While no site is listed. Where tokens are asked for, a page needs one (test_auth_reload.py)."""
+    """While no site is listed. With tokens, a page needs one (test_auth_reload.py)."""
     headers = {"Origin": origin}
     if status:
         assert refusal(shared, "/v1/live", None, extra_headers=headers) == status
