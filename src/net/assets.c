@@ -7,13 +7,13 @@
 #include "assets.h"
 #include "net.h"
 
+#define BYTES(array)                                                                               \
+    {                                                                                              \
+        (const char *)(array), sizeof(array)                                                       \
+    }
+
 static const struct asset assets[] = {
-#define X(path, type, etag, data)                                                                  \
-    {path,                                                                                         \
-     type,                                                                                         \
-     etag,                                                                                         \
-     {(const char *)data, sizeof(data)},                                                           \
-     {(const char *)data##_gz, sizeof(data##_gz)}},
+#define X(path, type, etag, data) {path, type, etag, BYTES(data), BYTES(data##_gz)},
     ASSETS(X)
 #undef X
 };

@@ -1,10 +1,12 @@
 /*
  * County lists against a slow reader of CSV, which takes the whole table apart first: the same
- * lists are accepted, with the same codes, counting under the same successors.
+ * lists are accepted, with the same codes, counting under the same successors. Names that are
+ * accepted, written and read again are the same names.
  * Input: the counties, then, after a line of "--", the retired codes.
  */
 #include "fuzz.h"
 #include "livetally/county.h"
+#include "livetally/county_names.h"
 #include "livetally/mem.h"
 
 /* All cells, unquoted, one after the other. */
@@ -205,6 +207,25 @@ static bool slow_aliases(struct slow_list *list, struct slice text)
     return ok;
 }
 
+static void check_names(struct slice text)
+{
+    struct county_names *names = NULL, *again = NULL;
+    struct buffer first = BUFFER_INIT, second = BUFFER_INIT;
+
+    if (county_names_parse(text, &names, NULL) == 0 && names) {
+        county_names_write(names, &first);
+        REQUIRE(county_names_parse(buffer_slice(&first), &again, NULL) == 0,
+                "written names can't be read");
+        county_names_write(again, &second);
+        REQUIRE(slice_equal(buffer_slice(&first), buffer_slice(&second)),
+                "read again, names are others");
+    }
+    county_names_free(names);
+    county_names_free(again);
+    buffer_done(&first);
+    buffer_done(&second);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice text = fuzz_text(data, size), aliases = {NULL, 0};
@@ -223,6 +244,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int rc = county_list_parse(text, aliases, &list, &error);
     REQUIRE((rc == 0) == expected, "%s: %s", expected ? "refused" : "accepted", error.text);
     if (rc == 0) {
+        check_names(text);
         REQUIRE(county_list_count(list) == slow->counties, "%zu counties instead of %zu",
                 county_list_count(list), slow->counties);
         for (size_t i = 0; i < slow->count; i++)
