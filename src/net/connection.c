@@ -121,6 +121,14 @@ void connection_kill(struct connection *connection)
     lws_cancel_service(connection->server->context);
 }
 
+void connection_cut(struct connection *connection)
+{
+    if (connection->phase == PHASE_DEAD || !connection->wsi)
+        return;
+    (void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_RDWR);
+    connection_kill(connection);
+}
+
 void connection_set_phase(struct connection *connection, enum connection_phase phase)
 {
     connection->phase = (uint8_t)phase;

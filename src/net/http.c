@@ -166,7 +166,10 @@ void http_close(struct connection *connection)
 
 int64_t http_due_ms(const struct connection *connection)
 {
-    return connection->u.request ? connection->u.request->due_ms : INT64_MAX;
+    if (connection->u.request)
+        return connection->u.request->due_ms;
+    return connection->sending ? connection->since_ms + connection->server->options.message_ms
+                               : INT64_MAX;
 }
 
 /* All of it is here: stop reading, and serve it when lws has put its leftovers away. */
@@ -295,6 +298,7 @@ int http_body_complete(struct connection *connection)
 
 void http_rebound(struct connection *connection)
 {
+    connection->sending = false;
     if (connection->kind == KIND_HTTP && connection->phase == PHASE_OPEN)
         connection_pause(connection, PAUSE_HTTP, false);
 }

@@ -97,15 +97,34 @@ void http_shut_half(struct connection *connection)
     if ((connection->kind != KIND_HTTP && !connection->stream) ||
         connection->phase != PHASE_CLOSING)
         return;
-    if (lws_partial_buffered(connection->wsi))
+    if (lws_partial_buffered(connection->wsi)) {
         connection_ask_writable(connection);
-    else
-        tls_shut_half(connection);
+        return;
+    }
+    if (connection->sending) {
+        connection->sending = false;
+        connection_pause(connection, PAUSE_HTTP, true);
+        connection_set_phase(connection, PHASE_CLOSING); /* whose time begins now */
+    }
+    tls_shut_half(connection);
+}
+
+/*
+ * Of a connection that is paused lws doesn't send what it holds either, and turns in circles when
+ * there is room. So one with a part of an answer isn't paused, and has a deadline instead.
+ */
+static bool hold_rest(struct connection *connection)
+{
+    connection->sending = lws_partial_buffered(connection->wsi);
+    if (connection->sending)
+        connection_pause(connection, PAUSE_HTTP, false);
+    return connection->sending;
 }
 
 static void linger(struct connection *connection, bool reading)
 {
-    connection_pause(connection, PAUSE_HTTP, !reading);
+    if (!hold_rest(connection))
+        connection_pause(connection, PAUSE_HTTP, !reading);
     connection_set_phase(connection, PHASE_CLOSING);
     http_shut_half(connection);
 }
@@ -132,9 +151,7 @@ void http_answer(struct http_request *request, const struct http_answer *answer)
         linger(connection, discard);
         return;
     }
-    /* Paused again while lws holds a part of it: lws would misread what comes meanwhile. */
-    connection_pause(connection, PAUSE_HTTP, lws_partial_buffered(wsi));
-    inbound_expect_head(connection);
+    (void)hold_rest(connection);
     liveness_schedule(connection);
     if (lws_http_transaction_completed(wsi))
         connection_kill(connection);

@@ -363,7 +363,9 @@ void http_expired(struct connection *connection)
 {
     struct http_request *request = connection->u.request;
 
-    if (request->state == REQUEST_READING) {
+    if (!request) { /* its answer was not read in time */
+        connection_cut(connection);
+    } else if (request->state == REQUEST_READING) {
         request->discard = true; /* what may still come of it */
         http_answer_problem(request, PROBLEM_BODY_LATE);
     } else {

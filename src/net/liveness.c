@@ -51,7 +51,8 @@ static int64_t due_ms(const struct connection *connection)
     case PHASE_CLOSING:
         if (connection->stream)
             return connection->heard_ms + WHEEL_TICK_MS;
-        return connection->since_ms + GOODBYE_LINGER_MS;
+        return connection->since_ms +
+               (connection->sending ? options->message_ms : GOODBYE_LINGER_MS);
     case PHASE_OPEN:
         return open_due_ms(connection);
     default:
@@ -191,7 +192,7 @@ static void expire(struct connection *connection)
     } else if (connection->stream &&
                (connection->phase == PHASE_OPEN || connection->phase == PHASE_CLOSING)) {
         if (!look_at_stream(connection)) {
-            connection_kill(connection);
+            connection_cut(connection);
             return;
         }
     } else if (connection->phase == PHASE_OPEN && connection->paused) {

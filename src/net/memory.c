@@ -36,9 +36,7 @@ static void cut_off(struct connection *connection)
     connection->unsent_bytes = 0;
     connection->cut_off = true;
     server->stats->connections_refused[REFUSAL_QUEUE]++;
-    /* Else lws would go on trying to send what it holds for seconds. */
-    (void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_RDWR);
-    connection_kill(connection);
+    connection_cut(connection);
 }
 
 static uint64_t largest_queue(struct server *server)

@@ -156,6 +156,7 @@ struct connection {
     bool refused : 1;      /* over a limit: to be told so */
     bool pinged : 1;       /* since heard_ms */
     bool binary : 1;       /* the message under way */
+    bool sending : 1;      /* HTTP: lws holds a part of an answer */
     bool stream : 1;       /* KIND_LIVE by server-sent events: still HTTP for lws */
     bool nameless : 1;     /* came without a token that it needs */
     bool may_auth : 1;     /* may bring a token as its first message, which it doesn't need */
@@ -364,6 +365,8 @@ struct connection *connection_new(struct server *server);
 void connection_gone(struct connection *connection); /* lws closed it */
 void connection_free(struct connection *connection);
 void connection_kill(struct connection *connection); /* soon, without a word */
+/* The same, and what lws still holds isn't sent, for which it would take seconds. */
+void connection_cut(struct connection *connection);
 void connection_set_phase(struct connection *connection, enum connection_phase phase);
 /* Stops reading for these reasons (PAUSE_…), or resumes when no reason is left. */
 void connection_pause(struct connection *connection, uint8_t reasons, bool pause);

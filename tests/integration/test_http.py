@@ -3,12 +3,13 @@ import http.client
 import json
 import re
 import socket
+from urllib.parse import quote
 
 import pytest
 
 from clients import Tool, Viewer, get, http_request, lines, metrics, post_events, totals
 from events import order, refund
-from harness import Daemon, wait_for
+from harness import PATIENCE, Daemon, wait_for
 
 NDJSON = "application/x-ndjson"
 
@@ -181,6 +182,48 @@ def test_the_page(shared):
     for page in (answer.text, overlay.text):
         assert page.lower().startswith("<!doctype html") and scripts_of(page)
     assert "/v1/live" in get(shared, "/livetally.js").text
+
+
+def big_answer(shared, tool, uid):
+    """The path of an answer that is larger than what libwebsockets sends at once, and than a socket
+    of 4 KB takes."""
+    tool.post(*(order(uid + "x" * 50, n, product_id=f"{uid}-{'p' * 50}-{n}") for n in range(100)))
+    boards = (f"top/products?host={uid}{'x' * 50}&n=100&by={by}"
+              for by in ("gross", "net", "orders", "units"))
+    series = (f"series/host/{uid}-{n}?minutes=1440" for n in range(40))
+    return "/v1/totals?" + "&".join("topic=" + quote(t, safe="") for t in (*boards, *series))
+
+
+def test_large_answers_arrive_whole_also_slowly(shared, tool, uid):
+    path = big_answer(shared, tool, uid)
+    answer = get(shared, path)
+    assert len(answer.text) > 300_000 and len(answer.json()["topics"]) == 44
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(10 * PATIENCE)
+        slow.connect(shared.address)
+        head = "Host: 127.0.0.1\r\n\r\n"
+        for end in ("", "Connection: close\r\n"):
+            slow.sendall(f"GET {path} HTTP/1.1\r\n{end}{head}".encode())
+            got = b""
+            while len(got) < len(answer.text):
+                got += slow.recv(5000)
+            assert got.startswith(b"HTTP/1.1 200") and got.endswith(b"}")
+        assert slow.recv(1) == b""
+
+
+def test_who_does_not_read_his_answer_is_not_waited_for(folder, redis):
+    """By a Unix socket: those of TCP take megabytes, and then the answer is no longer ours."""
+    path = folder.path / "s"
+    daemon = Daemon(folder, redis, {"limits.message_ms": 1000}, ("127.0.0.1:0", f"unix:{path}"))
+    count = 'livetally_limit_used{name="connections"}'
+    with Tool(daemon) as tool, socket.socket(socket.AF_UNIX) as deaf:
+        query = big_answer(daemon, tool, "h")
+        deaf.connect(str(path))
+        deaf.sendall(f"GET {query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        wait_for(lambda: metrics(daemon)[count] == 3, 10, "tool, this one and that one")
+        wait_for(lambda: metrics(daemon)[count] == 2, 10, "that one to be left")
+    daemon.stop()
 
 
 def scripts_of(html):
