@@ -5,8 +5,8 @@
 #include "process.h"
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,16 +18,18 @@ static double seconds_of(const struct timeval *time)
     return (double)time->tv_sec + (double)time->tv_usec / 1e6;
 }
 
+/* "TOTAL RESIDENT …", in pages */
 static void read_memory(struct process_stats *stats)
 {
     FILE *file = fopen("/proc/self/statm", "re");
-    uint64_t pages, resident_pages;
+    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    char line[128];
     if (!file)
         return;
-    if (fscanf(file, "%" SCNu64 " %" SCNu64, &pages, &resident_pages) == 2) {
-        uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-        stats->virtual_bytes = pages * page_bytes;
-        stats->resident_bytes = resident_pages * page_bytes;
+    if (fgets(line, sizeof(line), file)) {
+        char *resident;
+        stats->virtual_bytes = strtoull(line, &resident, 10) * page_bytes;
+        stats->resident_bytes = strtoull(resident, NULL, 10) * page_bytes;
     }
     (void)fclose(file);
 }
