@@ -29,7 +29,7 @@
 #include "http.h"
 #include "livetally/mem.h"
 
-#define DISCARDS_PER_TURN 16 /* reads of one peer at a time, so that none can keep us busy */
+#define DISCARDS_PER_TURN 64 /* reads of one peer, so that none can keep us busy */
 
 enum inbound_mode { INBOUND_PLAIN, INBOUND_HEAD, INBOUND_FRAMES, INBOUND_DISCARD };
 
@@ -318,13 +318,16 @@ static size_t inspect(struct connection *connection, char *bytes, size_t got)
     }
 }
 
-/* As recv() returns: what lws may have, or else why there is nothing. */
+/*
+ * As recv() returns: what lws may have, or else why there is nothing. It is asked again until there
+ * really is nothing: "nothing yet" can't be feigned to lws, which asks OpenSSL why.
+ */
 static ssize_t read_inspected(struct connection *connection, const struct source *source,
                               void *bytes, size_t size)
 {
     const struct inbound *inbound = &connection->inbound;
 
-    for (int i = 0; i < DISCARDS_PER_TURN; i++) {
+    for (int discarded = 0; discarded < DISCARDS_PER_TURN;) {
         size_t kept = inbound->mode == INBOUND_HEAD ? inbound->u.head.size : 0;
         ssize_t got;
         size_t good;
@@ -337,6 +340,8 @@ static ssize_t read_inspected(struct connection *connection, const struct source
         good = inspect(connection, bytes, (size_t)got);
         if (good > 0)
             return (ssize_t)good;
+        if (inbound->mode == INBOUND_DISCARD)
+            discarded++;
     }
     errno = EAGAIN;
     return -1; /* with TLS lws takes it for an error, and closes */

@@ -8,6 +8,7 @@
 #include "net.h"
 
 #define OFFER_BYTES 120 /* of Sec-WebSocket-Protocol; lws takes 126 */
+#define KEY_BYTES   24
 #define SHORT_BYTES 32
 
 /*
@@ -44,6 +45,17 @@ static bool version_ok(struct lws *wsi)
 
     return lws_hdr_copy(wsi, version, sizeof(version), WSI_TOKEN_VERSION) > 0 &&
            strcmp(version, "13") == 0;
+}
+
+/* 16 bytes as base64. */
+static bool key_ok(struct lws *wsi)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char key[KEY_BYTES + 1];
+
+    return lws_hdr_copy(wsi, key, sizeof(key), WSI_TOKEN_KEY) == KEY_BYTES &&
+           strcmp(key + strspn(key, allowed), "==") == 0;
 }
 
 static bool connection_header_ok(struct lws *wsi)
@@ -113,10 +125,10 @@ int upgrade_confirm(struct connection *connection)
     if (!version_ok(wsi))
         return refuse(connection, 426, "bad_version", "this server speaks WebSocket version 13",
                       "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-    if (!connection_header_ok(wsi) || !lws_hdr_total_length(wsi, WSI_TOKEN_KEY) ||
-        !lws_hdr_total_length(wsi, WSI_TOKEN_HOST))
+    if (!connection_header_ok(wsi) || !key_ok(wsi) || !lws_hdr_total_length(wsi, WSI_TOKEN_HOST))
         return refuse(connection, 400, "bad_upgrade",
-                      "Connection: Upgrade, Host and Sec-WebSocket-Key are required", NULL);
+                      "Connection: Upgrade, Host and a Sec-WebSocket-Key of 16 bytes are required",
+                      NULL);
     if (!offer_ok(wsi, path->protocol))
         return refuse(connection, 400, "bad_subprotocol", path->complaint, NULL);
     if (!peer_identify(connection)) {

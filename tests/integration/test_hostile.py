@@ -8,7 +8,7 @@ import pytest
 from clients import Connection, totals
 from events import order
 from harness import PATIENCE, Daemon, Folder, RedisServer
-from tokens import refusal
+from tokens import guarded, place, refusal
 from wire import CLOSE, CONTINUATION, PING, TEXT, Raw, frame, handshake, text
 
 
@@ -150,6 +150,22 @@ def test_no_header_hides_the_next_one(shared, uid, name):
         raw.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\n%s: y\r\n\r\n" % name.encode())
         assert raw.recv(65536).startswith(b"HTTP/1.1 200 ")
     assert totals(shared, f"host/{uid}")["topics"][f"host/{uid}"]["all"]["orders"] == 0
+
+
+def test_no_header_hides_that_somebody_comes_through_a_proxy(guarded):
+    """Who does so is not at this machine, and learns no figures."""
+    for name in ("X", "X-Forwarded", "Via", "Y"):
+        status, _ = ask(guarded, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n%s: y\r\n"
+                        b"X-Forwarded-For: 192.0.2.7\r\nConnection: close\r\n\r\n" % name.encode())
+        assert status == 401, name
+
+
+@pytest.mark.parametrize("key", ["", "x", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ==x",
+                                 "dGhlIHNhbXBsZSBub25j!Q==", "d" * 24, "d" * 500])
+def test_a_handshake_has_a_key_of_16_bytes(shared, key):
+    shake = handshake("live").replace(b"dGhlIHNhbXBsZSBub25jZQ==", key.encode())
+    status, body = ask(shared, shake)
+    assert status == 400 and body["code"] == "bad_upgrade"
 
 
 def test_frames_do_not_come_before_the_answer_to_the_handshake(shared, uid):

@@ -572,3 +572,28 @@ def test_sockets_of_systemd_are_told_apart_by_name(folder, redis):
             peer.connect(str(path))
             assert helper.wait_exit() == 1
         assert word in helper.log, helper.log
+
+
+@pytest.mark.parametrize("kind", ["ingest", "live"])
+def test_frames_are_looked_at_within_tls_too(world, uid, kind):
+    """Unmasked ones, in records of a byte each and after good ones; and what follows is read by
+    nobody, however much it is."""
+    with TlsRaw(world, kind) as peer:
+        for byte in text({"type": "nothing"}) + b"\x81\x02{}":
+            peer.send(bytes([byte]))
+        assert peer.message("goodbye")["code"] == "bad_frame"
+        try:
+            peer.send(b"x" * 1_000_000)
+        except OSError:
+            pass  # hung up on
+    assert ask(world, "/readyz").status == 200
+
+
+def test_heads_are_looked_at_within_tls_too(world):
+    for head, status in ((b"GET /readyz HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", b"200"),
+                         (b"GET /readyz HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", b"400")):
+        for size in (1, 7, len(head)):
+            with world.socket() as peer:
+                for at in range(0, len(head), size):
+                    peer.sendall(head[at:at + size])
+                assert peer.recv(4096).startswith(b"HTTP/1.1 " + status), (head, size)
