@@ -16,17 +16,19 @@ class Stream(Viewer):
     """Like a Viewer whose only subscribe is its URL. `events` has what stood around the messages."""
 
     def __init__(self, daemon, *topics, interval_ms=100, token=None, query="", headers=None,
-                 read=True, rcvbuf=None):
+                 read=True, rcvbuf=None, connected=None):
+        """connected: a socket to use, such as one within TLS."""
         self.messages, self.events, self.values = [], [], {}
         self.close_code, self.close_reason = None, ""
         self.epoch, self.ver, self.stale, self.updates = None, 0, None, 0
         self._news = threading.Condition()
         self.retry_ms = None
-        self.socket = socket.socket()
-        if rcvbuf:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        self.socket = connected or socket.socket()
         self.socket.settimeout(30 * PATIENCE)
-        self.socket.connect(daemon.address)
+        if not connected:
+            if rcvbuf:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+            self.socket.connect(daemon.address)
         path = "/v1/live?" + "&".join(["topic=" + quote(t, safe="") for t in topics]
                                       + ([f"interval_ms={interval_ms}"] if interval_ms else [])
                                       + ([f"token={token}"] if token else [])

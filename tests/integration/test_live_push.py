@@ -6,6 +6,7 @@ import time
 from clients import Tool, Viewer, feed_all, lines, metrics, post_events
 from events import order
 from harness import PATIENCE, Daemon, now_ms, wait_for
+from stream import Stream
 
 
 def test_snapshot_then_updates(shared, viewer, tool, uid):
@@ -128,9 +129,10 @@ def test_many_subscribes_are_answered_late_but_all(shared):
 
 def test_heartbeats_after_15_quiet_seconds(shared):
     """The one test that has to wait by the clock; quiet viewers of all kinds wait together."""
-    with Viewer(shared) as idle, Viewer(shared) as watching:
+    with (Viewer(shared) as idle, Viewer(shared) as watching,
+          Stream(shared, "host/quiet") as stream):
         snapshot = watching.subscribe("host/quiet")
-        for viewer in (idle, watching):
+        for viewer in (idle, watching, stream):
             beat = viewer.wait_type("heartbeat", timeout=20)
             assert set(beat) >= {"type", "time", "ver"}
         assert 14_000 <= watching.of_type("heartbeat")[0]["time"] - snapshot["time"] <= 18_000

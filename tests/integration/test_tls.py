@@ -14,6 +14,7 @@ from clients import Tool, Viewer, get, http_request, metrics, totals
 from events import order
 from harness import (BUILD, PATIENCE, Daemon, Folder, Process, RedisServer, livetally, livetallyd,
                      popen, wait_for)
+from stream import Stream
 from wire import Raw, text
 
 V11, V12, V13 = ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -517,6 +518,23 @@ def test_a_viewer_that_does_not_read_slows_nobody(own):
             message = slow.message("update")
             assert message, "the slow one lost its connection"
             seen = message["topics"].get("total", {"all": {"orders": seen}})["all"]["orders"]
+
+
+def test_events_within_tls_also_slowly(own, uid):
+    topics = [f"top/products?host={uid}&n=100", "series/total?minutes=1440", f"host/{uid}"]
+    with (Stream(own.daemon, *topics, read=False, connected=own.socket(rcvbuf=4096)) as slow,
+          Stream(own.daemon, *topics, connected=own.socket()) as quick, own.tool() as tool):
+        count = 0
+        while metrics(own.daemon)["livetally_updates_conflated_total"] < 10:
+            tool.post(*(order(uid, count + n, product_id=f"{uid}-{n}") for n in range(100)))
+            count += 100
+        for stream in (quick, slow):
+            if stream is slow:
+                slow.start_reading()
+            stream.wait_until(lambda v: v.get(topics[2], {"all": {"orders": 0}})["all"]["orders"]
+                              == count)
+        assert slow.updates < quick.updates and slow.values == quick.values
+    wait_for(lambda: metrics(own.daemon)["livetally_live_connections"] == 0, 10, "them to be gone")
 
 
 def test_many_connections_end_in_order(folder, redis):
