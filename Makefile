@@ -225,7 +225,9 @@ bench_floor_FILES := $(wildcard tests/bench/floor_*.c) tests/bench/load_sales.c 
 bench_floor_LIBS = $(DAEMON_LIBS)
 bench_commit_FILES := $(addprefix src/store/,commit.c keys.c resp.c)
 bench_commit_LIBS := -lhiredis
-BENCH_PROGRAMS := $(addprefix $(BUILD)/bench_,board commit floor load push)
+bench_relay_FILES :=
+bench_relay_LIBS := -lssl -lcrypto
+BENCH_PROGRAMS := $(addprefix $(BUILD)/bench_,board commit floor load push relay)
 
 $(BUILD)/bench_commit: | $(BUILD)/gen/lua_scripts.h
 $(BENCH_PROGRAMS): $(BUILD)/%: tests/bench/%.c $$($$*_FILES) tests/bench/bench_common.c \

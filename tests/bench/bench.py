@@ -20,10 +20,11 @@ import bench_ingest
 import bench_process
 import bench_report
 import bench_scale
+import bench_tls
 import bench_viewers
 import bench_year
 
-PARTS = ("ingest", "commit", "push", "delay", "scale", "year")
+PARTS = ("ingest", "commit", "push", "delay", "scale", "year", "tls")
 YEAR = {"smoke": (2, 1000), "quick": (30, 200_000), "full": (365, 5_000_000)}
 
 
@@ -89,6 +90,9 @@ class Bench:
     def year(self):
         days, records = YEAR[self.mode]
         self.show(bench_year.run(self.config, days, records, self.repeats, self.say))
+
+    def tls(self):
+        self.show(bench_tls.run(self.config, self.mode, self.repeats, self.say))
 
 
 def main():
