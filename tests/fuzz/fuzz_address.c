@@ -12,6 +12,9 @@
 
 #define TEXT_BYTES 1024 /* more than any description takes */
 
+/* Not a macro: it is wanted where the list it is made from is being expanded. */
+enum { WORDS_BYTES = sizeof(LISTEN_WORDS_TEXT) };
+
 /*
  * Any host is taken for one, for the resolver to refuse; one with a bracket in it reads otherwise
  * when it is described. So does a path with ?db= in it.
@@ -66,18 +69,30 @@ static void check_url(const char *text)
             "\"%s\" is another place", described);
 }
 
+static void write_words(uint32_t traits, char out[WORDS_BYTES])
+{
+    size_t size = 0;
+
+    out[0] = '\0';
+#define X(name, bit, word)                                                                         \
+    if (traits & LISTEN_##name)                                                                    \
+        size += (size_t)snprintf(out + size, WORDS_BYTES - size, " " word);
+    LISTEN_WORDS(X)
+#undef X
+}
+
 static void check_listen(const char *text)
 {
     struct address_parts parts, again;
     struct error error = {.text = ""};
     char described[TEXT_BYTES];
-    const char *words;
+    char words[WORDS_BYTES];
 
     if (address_split(text, &parts, &error) != 0) {
         REQUIRE(error.text[0], "refused without a word");
         return;
     }
-    words = parts.traits ? LISTEN_WORDS_TEXT : "";
+    write_words(parts.traits, words);
     if (parts.unix_socket)
         snprintf(described, sizeof(described), "unix:%s%s", parts.path, words);
     else
