@@ -185,8 +185,8 @@ function makeTicker() {
       const orders = ticker.orders.slice(0, TICKER_ROWS);
       names.want(orders.map((order) => order.product_id));
       return rows.draw(orders.map((order) => ({
-        key: order.seq, name: names.of(order.product_id), times: `×${formatCount(order.quantity, { lang })}`,
-        sum: amount(order.amount), share: 0,
+        key: order.seq, name: names.of(order.product_id), sum: amount(order.amount), share: 0,
+        times: order.quantity > 1 ? `×${formatCount(order.quantity, { lang, compact: true })}` : '',
       })));
     },
   };
@@ -228,14 +228,26 @@ const names = {
     let learned = false;
     for (const row of live.get(topics.products)?.rows ?? []) this.learn(row.id, row.name);
     for (const id of this.asked) {
-      const topic = `product/${id}`;
-      if (!changedTopics.has(topic)) continue;
-      this.learn(id, live.get(topic)?.name);
-      this.asked.delete(id);
-      live.unsubscribe([topic]);
+      if (!changedTopics.has(`product/${id}`)) continue;
+      this.settle(id);
       learned = true;
     }
     return learned;
+  },
+
+  settle(id) {
+    const topic = `product/${id}`;
+    this.learn(id, live.get(topic)?.name);
+    this.asked.delete(id);
+    live.unsubscribe([topic]);
+  },
+
+  /* True when it was about a name: one that nobody tells us is none. */
+  refuse(topic, code) {
+    const id = topic?.startsWith('product/') ? topic.slice('product/'.length) : null;
+    if (!this.asked.has(id)) return false;
+    if (code !== 'unavailable') this.settle(id); // else it is asked for again
+    return true;
   },
 };
 
@@ -306,6 +318,7 @@ live.on('state', ({ state, reason }) => {
   showIfTrue();
 });
 live.on('error', ({ code, topic, message }) => {
+  if (names.refuse(topic, code)) return;
   document.title = `livetally: ${topic ?? ''} ${code}`;
   console.warn('livetally:', code, topic ?? '', message); // nothing of it is for viewers' eyes
 });

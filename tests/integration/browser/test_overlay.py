@@ -6,7 +6,7 @@ from browser import eventually
 from clients import feed_all, lines, totals
 from events import host, order, product, session
 from harness import PATIENCE, Daemon, free_port
-from tokens import Keys
+from tokens import Keys, request
 
 SESSION = "live-9"
 # What a browser itself says of sockets that a daemon takes with it.
@@ -144,9 +144,15 @@ def test_a_token_in_the_address_goes_no_further(browser, folder, redis):
     keys = Keys(folder.path / "keys")
     keys.add("a")
     daemon = Daemon(folder, redis, {"auth.keys": keys.path})
-    token = keys.mint("view")
-    open_overlay(browser, daemon, f"token={token}")
+    token = keys.mint("view", topics=[f"session/{SESSION}", f"ticker/session/{SESSION}",
+                                      f"top/products?session={SESSION}*"])
+    open_overlay(browser, daemon, f"session={SESSION}&token={token}")
     eventually(lambda: is_shown(browser) and browser.text(".total .sum") == yuan(0))
+    sold = sale(1, product_id="6917000000000001234", quantity=20_000)
+    assert request(daemon, "POST", "/v1/events", keys.mint("ingest"), sold).status == 200
+    eventually(lambda: rows(browser, ".ticker", ".name") == ["…1234"])
+    assert rows(browser, ".ticker", ".times") == ["×20.0K"]
+    assert rows(browser, ".products", ".name") == ["…1234"], "ids are nobody's business"
     assert [url for url in browser.requests() if token in url] == [browser.driver.current_url]
     assert token not in daemon.log
     open_overlay(browser, daemon, "token=rubbish")
