@@ -3,7 +3,11 @@ itself (promtool) works it out from series of an hour."""
 import json
 import re
 
+import pytest
+
 from harness import REPO, run
+
+pytestmark = pytest.mark.plain_build  # nothing of ours runs
 
 RULES = REPO / "config" / "alerts.yml"
 INSTANCE = 'job="livetally",instance="INSTANCE"'
