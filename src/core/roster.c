@@ -61,9 +61,13 @@ static void put_to_sleep(struct roster *roster, struct party *party)
 
 void roster_done(struct roster *roster)
 {
-    struct party *party, *next;
-    HASH_ITER(hh, roster->table, party, next)
-    forget(roster, party);
+    struct party *party = roster->table;
+    HASH_CLEAR(hh, roster->table); /* its own memory; ours are still linked */
+    while (party) {
+        struct party *next = party->hh.next;
+        free(party);
+        party = next;
+    }
     roster->idle_first = NULL;
     roster->idle_last = NULL;
     roster->idle_count = 0;
