@@ -95,6 +95,16 @@ static const char *check_target(struct slice target)
     return NULL;
 }
 
+static bool has_many_arguments(struct slice target)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < target.size; i++)
+        if (target.data[i] == '&')
+            count++;
+    return count >= HEAD_ARGUMENTS;
+}
+
 static enum head_fault check_request_line(struct slice line, const char **ret_why)
 {
     struct slice method = cut(&line, ' ');
@@ -114,7 +124,9 @@ static enum head_fault check_request_line(struct slice line, const char **ret_wh
     if (!known)
         return HEAD_METHOD;
     *ret_why = check_target(target);
-    return *ret_why ? HEAD_BAD : HEAD_GOOD;
+    if (*ret_why)
+        return HEAD_BAD;
+    return has_many_arguments(target) ? HEAD_TOPICS : HEAD_GOOD;
 }
 
 static const char *check_value(struct slice value)

@@ -10,8 +10,9 @@
 
 #include "livetally/slice.h"
 
-#define HEAD_BYTES   8192 /* of all of it */
-#define HEAD_HEADERS 100
+#define HEAD_BYTES     8192 /* of all of it */
+#define HEAD_HEADERS   100
+#define HEAD_ARGUMENTS 68 /* of a URL: 64 topics and more; at some 80 lws hangs up */
 
 enum head_fault {
     HEAD_GOOD,
@@ -19,6 +20,7 @@ enum head_fault {
     HEAD_LARGE,
     HEAD_VERSION, /* not HTTP/1.0 or 1.1 */
     HEAD_METHOD,  /* one that HTTP doesn't have, or lws */
+    HEAD_TOPICS,  /* more arguments than can be */
 };
 
 /* Whether this can begin a request: told of its first byte, so that other protocols' peers needn't

@@ -39,6 +39,7 @@ enum inbound_fault {
     FAULT_HEAD_LARGE,
     FAULT_HEAD_METHOD,
     FAULT_HEAD_VERSION,
+    FAULT_HEAD_TOPICS,
     FAULT_UNMASKED,
     FAULT_FRAMING,
 };
@@ -169,6 +170,7 @@ static void tell(struct connection *connection)
         [FAULT_HEAD_LARGE] = PROBLEM_HEAD_LARGE,
         [FAULT_HEAD_METHOD] = PROBLEM_HEAD_METHOD,
         [FAULT_HEAD_VERSION] = PROBLEM_HEAD_VERSION,
+        [FAULT_HEAD_TOPICS] = PROBLEM_TOPICS,
     };
 
     switch (connection->inbound.fault) {
@@ -210,6 +212,8 @@ static enum inbound_fault fault_of_head(struct slice head, size_t behind, const 
         return FAULT_HEAD_METHOD;
     case HEAD_VERSION:
         return FAULT_HEAD_VERSION;
+    case HEAD_TOPICS:
+        return FAULT_HEAD_TOPICS;
     default:
         return FAULT_HEAD;
     }

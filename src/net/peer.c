@@ -179,7 +179,8 @@ bool peer_identify(struct connection *connection)
         connection->client = client;
         count_address(connection);
     }
-    return !connection->address.party ||
+    return !connection->refused || connection->refusal != REFUSAL_ADDRESS ||
+           !connection->address.party ||
            party_figures(connection->address.party)->guests <= ADDRESS_GUESTS;
 }
 

@@ -113,6 +113,24 @@ def test_only_few_of_an_address_are_told_so(folder, redis):
     daemon.stop()
 
 
+def test_whoever_is_in_stays_while_others_are_refused(folder, redis):
+    """Those over the limit of all connections come from the same address."""
+    daemon = Daemon(folder, redis, {"limits.connections": 2, **NO_PROXIES})
+    asks = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with Raw(daemon, shake=False) as asking, Raw(daemon) as tool:
+        extra = [Raw(daemon, shake=False) for _ in range(20)]
+        for number, peer in enumerate(extra):
+            asking.send(asks)
+            assert asking.socket.recv(65536).startswith(b"HTTP/1.1 200 ")
+            tool.post(order("in", number))
+            tool.settle()
+        extra[0].send(asks)
+        assert extra[0].socket.recv(65536).startswith(b"HTTP/1.1 503 ")
+        for peer in extra:
+            peer.close()
+    daemon.stop()
+
+
 def end_by_close(peer):
     peer.send(frame(CLOSE, b"\x03\xe8"))
     assert peer.close_code() == 1000
@@ -437,9 +455,9 @@ def test_more_than_twenty_subscriptions_a_second_are_answered_late(shared):
 
 
 def test_totals_of_too_many_topics(shared):
-    path = "/v1/totals?" + "&".join(f"topic=host/h{n}" for n in range(65))
-    answer = get(shared, path)
-    assert answer.status == 400 and answer.json()["code"] == "too_many_topics"
+    for count in (65, 66, 68, 69, 75, 80, 100, 200, 500):
+        answer = get(shared, "/v1/totals?" + "&".join(f"topic=host/h{n}" for n in range(count)))
+        assert answer.status == 400 and answer.json()["code"] == "too_many_topics", count
     assert len(totals(shared, *(f"host/h{n}" for n in range(64)))["topics"]) == 64
 
 

@@ -121,6 +121,25 @@ static void good_heads_are_taken(void **state)
     assert_true(upgrade);
 }
 
+static void no_more_arguments_than_are_told_of(void **state)
+{
+    const char *why = "";
+    bool upgrade;
+
+    (void)state;
+    for (int count = HEAD_ARGUMENTS - 1; count <= HEAD_ARGUMENTS + 1; count++) {
+        struct buffer head = BUFFER_INIT;
+
+        buffer_append_text(&head, "GET /v1/totals?a");
+        for (int i = 1; i < count; i++)
+            buffer_append_text(&head, "&a");
+        buffer_append_text(&head, " HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_int_equal(head_check(buffer_slice(&head), &upgrade, &why),
+                         count <= HEAD_ARGUMENTS ? HEAD_GOOD : HEAD_TOPICS);
+        buffer_done(&head);
+    }
+}
+
 static void a_hundred_headers_and_no_more(void **state)
 {
     struct buffer head = BUFFER_INIT;
@@ -207,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_heads_are_refused_and_told_why),
         cmocka_unit_test(good_heads_are_taken),
+        cmocka_unit_test(no_more_arguments_than_are_told_of),
         cmocka_unit_test(a_hundred_headers_and_no_more),
         cmocka_unit_test(the_end_is_found_in_any_pieces),
         cmocka_unit_test(changed_heads_are_read_safely),
