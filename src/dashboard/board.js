@@ -11,7 +11,6 @@ import { linkTo } from './route.js';
 
 const COLUMNS = ['rank', 'id', 'name', 'orders', 'units', 'gross', 'refunded', 'net'];
 const ROWS = 10; // for which room is kept, so that nothing below moves
-const SHORT_FROM_FEN = 1e10; // 1亿: from here on a board shows the short form
 
 class Row {
   constructor(page, kind, id) {
@@ -44,30 +43,27 @@ class Row {
   set(row, index, most) {
     const { page } = this;
     const name = page.lookup.find(this.kind, this.id, page.lang) ?? row.name ?? this.id;
-    const short = Math.abs(row.gross) >= SHORT_FROM_FEN;
     this.rank.set(String(index + 1));
     this.name.set(name);
     this.title.set(name === this.id ? name : `${name} (${this.id})`);
-    this.amount.set(short ? page.compact(row.gross) : page.amount(row.gross));
+    this.amount.set(page.figure(row.gross));
     this.exact.set(page.exact(row.gross));
     this.orders.set(page.many('orders', row.orders));
-    this.refunded.set(row.refunded ? page.t('refundedOf', {
-      amount: row.refunded >= SHORT_FROM_FEN ? page.compact(row.refunded) : page.amount(row.refunded),
-    }) : '');
+    this.refunded.set(row.refunded ? page.t('refundedOf', { amount: page.figure(row.refunded) }) : '');
     this.gross.set(`scaleX(${(row.gross / most).toFixed(4)})`);
     this.net.set(`scaleX(${(Math.max(0, row.net) / most).toFixed(4)})`);
   }
 }
 
-/* Puts `rows` into `body` in their order; those that were there before glide to their places. */
-function arrange(body, rows) {
+/* Puts `rows`, each `px` high, into `body` in their order; those that were there glide to it. */
+function arrange(body, rows, px) {
   const focused = body.contains(document.activeElement) ? document.activeElement : undefined;
   const moves = mayMove() && !document.hidden;
   let next = body.firstChild;
   rows.forEach((row, i) => {
     if (row.node === next) next = next.nextSibling;
     else body.insertBefore(row.node, next);
-    if (moves && row.index >= 0 && row.index !== i) glide(row.node, row.index - i);
+    if (moves && row.index >= 0 && row.index !== i) glide(row.node, (row.index - i) * px);
     row.index = i;
   });
   if (focused && document.activeElement !== focused) focused.focus({ preventScroll: true });
@@ -79,6 +75,7 @@ export function makeBoard(page, { of, topic, long = false }) {
   const body = el('tbody', { role: 'rowgroup', class: long ? 'long' : '' });
   const count = new Text();
   const rows = new Map();
+  let rowPx = 0;
   const allTime = /[?&](session=|period=all)|^top\/sessions/.test(topic);
   const empty = el('p', { class: 'empty' }, page.t(allTime ? 'noneYet' : 'noneToday'));
   const wide = !long && !topic.includes('?');
@@ -110,6 +107,10 @@ export function makeBoard(page, { of, topic, long = false }) {
   return {
     node,
     topics: [topic],
+    restMs: 240, // below the default interval: only faster ones are slowed down
+    measure(resized) {
+      if (resized || rowPx === 0) rowPx = body.firstChild?.offsetHeight ?? 0;
+    },
     update() {
       const board = page.live.get(topic);
       const shown = board?.rows ?? [];
@@ -126,7 +127,7 @@ export function makeBoard(page, { of, topic, long = false }) {
         view.set(row, i, most);
         return view;
       });
-      arrange(body, order);
+      arrange(body, order, rowPx);
       count.set(board && board.of > ROWS ? `· ${page.t('ofAll', { n: page.count(board.of) })}` : '');
       empty.hidden = shown.length > 0 || !board;
     },

@@ -94,7 +94,9 @@ function plot(page, box, onHover) {
   });
   sizes.observe(box);
   return {
-    set: (data) => chart.setData(data),
+    /* A minute without is a gap, not a bar without height. */
+    set: ([times, ...values]) => (
+      chart.setData([times, ...values.map((list) => list.map((value) => value || null))])),
     close() {
       sizes.disconnect();
       chart.destroy();
@@ -157,7 +159,7 @@ export function makeChart(page, { topic }) {
     }
     const peak = gross.indexOf(Math.max(...gross));
     readout.set(gross[peak] > 0
-      ? `${page.t('peak', { amount: page.amount(gross[peak]) })} · ${page.clock(times[peak], false)}` : '');
+      ? `${page.t('peak', { amount: page.figure(gross[peak]) })} · ${page.clock(times[peak], false)}` : '');
   }
 
   /* What a screen reader says of the picture; once a minute is enough. */
@@ -196,6 +198,7 @@ export function makeChart(page, { topic }) {
   return {
     node,
     topics: [topic],
+    restMs: 400,
     update,
     tick() {
       if (Math.floor(page.now() / MINUTE_MS) !== minute) update();

@@ -1,7 +1,7 @@
 /*
  * The page: reads the address, puts the panels of that screen on it, and keeps them up to date with
  * what livetally.js says. However many updates come, things are drawn once a frame, and only panels
- * whose topics changed.
+ * whose topics changed; those that nobody can follow so fast rest for a while (restMs) in between.
  *
  * ?lang=zh|en, ?theme=dark|light, ?token=…, ?interval_ms=… (how often figures may change)
  */
@@ -57,6 +57,7 @@ let topics = [];
 let connection;
 let search;
 let frame = 0;
+let later; // the timer of panels that rest
 let told = { state: 'connecting', stale: true, since: null, reason: null };
 let live;
 let title;
@@ -69,11 +70,25 @@ function draw() {
     const payload = live.get(topic);
     if (payload) lookup.learnFrom(topic, payload);
   }
+  for (const panel of panels) panel.measure?.(false); // now: later it would be laid out for it
+  const now = performance.now();
+  let wait = Infinity;
   for (const panel of panels) {
-    if (panel.topics.some((topic) => dirty.has(topic))) panel.update();
+    panel.due ||= panel.topics.some((topic) => dirty.has(topic));
+    if (!panel.due) continue;
+    const rest = (panel.drawnAt ?? -Infinity) + (panel.restMs ?? 0) - now;
+    if (rest > 0) {
+      wait = Math.min(wait, rest);
+    } else {
+      panel.drawnAt = now;
+      panel.due = false;
+      panel.update();
+    }
   }
   title?.();
   dirty.clear();
+  clearTimeout(later);
+  if (wait < Infinity) later = setTimeout(drawSoon, wait);
 }
 
 function drawSoon() {
@@ -274,6 +289,9 @@ async function start() {
   });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
     for (const panel of panels) panel.restyle?.();
+  });
+  addEventListener('resize', () => {
+    for (const panel of panels) panel.measure?.(true);
   });
   addEventListener('hashchange', () => {
     showScreen();

@@ -65,14 +65,21 @@ const still = matchMedia('(prefers-reduced-motion: reduce)');
 /* Whether things may move. */
 export const mayMove = () => !still.matches;
 
+const gliding = new WeakMap(); // row: {from, run}
+
 /*
- * Lets a row that was `rows` further down (or up, below zero) glide to where it is now. Movements
- * add up, so one that starts while another runs makes no jump. All rows are of one height, which is
- * why nothing has to be measured.
+ * Lets a row that was `px` further down (or up, below zero) glide to where it is now. One that is
+ * still on its way goes on from where it is seen, without a jump. Browsers do this beside the main
+ * thread as long as it is one movement at a time, in pixels.
  */
-export function glide(node, rows) {
-  node.animate(
-    { transform: [`translateY(${rows * 100}%)`, 'translateY(0)'] },
-    { duration: 450, easing: 'cubic-bezier(0.2, 0.7, 0.2, 1)', composite: 'add' },
+export function glide(node, px) {
+  const before = gliding.get(node);
+  const progress = before?.run.effect?.getComputedTiming().progress ?? 1;
+  const from = px + (before?.from ?? 0) * (1 - progress);
+  before?.run.cancel();
+  const run = node.animate(
+    { transform: [`translateY(${from}px)`, 'translateY(0)'] },
+    { duration: 450, easing: 'cubic-bezier(0.2, 0.7, 0.2, 1)' },
   );
+  gliding.set(node, { from, run });
 }

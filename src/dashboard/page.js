@@ -8,6 +8,9 @@ import { el } from './dom.js';
 import { formatAmount, formatCount, formatTime } from './format.js';
 import { text } from './i18n.js';
 
+/* 1亿 yuan: longer amounts have no room in a row of figures. Their exact form is in the title. */
+const SHORT_FROM_FEN = 1e10;
+
 export class Page {
   constructor(lang, lookup) {
     this.lang = lang;
@@ -31,6 +34,11 @@ export class Page {
 
   compact(fen) {
     return formatAmount(fen, { lang: this.lang, compact: true });
+  }
+
+  /* As long as there is room: exact, and from `most` fen on in the short form. */
+  figure(fen, most = SHORT_FROM_FEN) {
+    return Math.abs(fen) < most ? this.amount(fen) : this.compact(fen);
   }
 
   count(n) {

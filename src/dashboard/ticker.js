@@ -9,6 +9,7 @@ import { plainYuan } from './format.js';
 import { linkTo } from './route.js';
 
 const ROWS = 12;
+const SHORT_FROM_FEN = 1e9;
 const MOVE_AT_MOST = 2; // new orders at a time
 const COLUMNS = ['time', 'host', 'product', 'county', 'units', 'amount'];
 
@@ -40,7 +41,7 @@ class Row {
     texts.product.set(name('product', order.product_id));
     texts.county.set(name('county', order.county));
     texts.units.set(`×${page.count(order.quantity)}`);
-    texts.amount.set(page.amount(order.amount));
+    texts.amount.set(page.figure(order.amount, SHORT_FROM_FEN));
     links.host.set(linkTo('host', order.host_id));
     links.product.set(linkTo('product', order.product_id));
     links.county.set(linkTo('county', order.county));
@@ -57,6 +58,7 @@ function countNew(orders, first) {
 
 export function makeTicker(page, { topic }) {
   const rows = Array.from({ length: ROWS }, () => new Row(page));
+  let rowPx = 0;
   const empty = el('p', { class: 'empty' }, page.t('tickerNone'));
   const body = el('tbody', { role: 'rowgroup' }, ...rows.map((row) => row.node));
   const node = el('section', { class: 'panel ticker', 'aria-labelledby': 'ticker-title' },
@@ -86,6 +88,10 @@ export function makeTicker(page, { topic }) {
   return {
     node,
     topics: [topic],
+    restMs: 400,
+    measure(resized) {
+      if (resized || rowPx === 0) rowPx = rows[0].node.offsetHeight;
+    },
     update() {
       const orders = (page.live.get(topic)?.orders ?? []).slice(0, ROWS);
       const fresh = Math.min(ROWS, countNew(orders, rows[0].order));
@@ -98,7 +104,7 @@ export function makeTicker(page, { topic }) {
       rows.forEach((row, i) => {
         row.set(orders[i]);
         if (!moves || fresh === 0 || !orders[i]) return;
-        glide(row.node, -fresh);
+        glide(row.node, -fresh * rowPx);
         if (i < fresh) row.node.animate({ opacity: [0, 1] }, { duration: 450 });
       });
       empty.hidden = orders.length > 0;

@@ -76,7 +76,7 @@ function figures(page, className) {
       for (const [key, { value, money, title }] of Object.entries(views)) {
         const amount = metrics?.[key];
         if (amount === undefined) value.set(NOTHING);
-        else value.set(money ? page.amount(amount) : page.count(amount));
+        else value.set(money ? page.figure(amount) : page.count(amount));
         if (money) title.set(amount === undefined ? undefined : page.exact(amount));
       }
     },
