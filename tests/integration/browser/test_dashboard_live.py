@@ -3,9 +3,10 @@ freezes, tokens. What it shows is right in the end, and what isn't of now is mar
 import pytest
 
 from browser import eventually
-from clients import totals
+from clients import post_events, totals
 from conftest import WITH_NAMES, Simulation
 from dashboard import board, expected_board, figures, open_live, shows, state
+from events import order
 from harness import Daemon, free_port
 from tokens import Keys
 
@@ -94,7 +95,7 @@ def test_a_token_opens_it_and_leaves_no_trace_in_the_address(browser, folder, re
 
 
 def test_without_a_token_it_asks_for_one(browser, folder, redis, keys):
-    daemon = Daemon(folder, redis, {"auth.keys": keys.path, "limits.auth_ms": 100})
+    daemon = Daemon(folder, redis, {"auth.keys": keys.path, "limits.auth_ms": 1000})
     browser.open(daemon.url)
     eventually(lambda: state(browser) == "denied" and browser.find("dialog[open]"))
     browser.find("dialog input").send_keys(keys.mint("view"))
@@ -102,3 +103,28 @@ def test_without_a_token_it_asks_for_one(browser, folder, redis, keys):
     eventually(lambda: state(browser) == "live")
     assert not browser.find_all("dialog")
     eventually(lambda: figures(browser)["today"]["gross"] == 0)
+
+
+def test_a_change_of_rank_moves_the_row(browser, folder, redis):
+    """The same row, gliding; at once for who wants no motion. What has the focus keeps it."""
+    daemon = Daemon(folder, redis)
+    for number, name in enumerate("abc"):
+        post_events(daemon, order("rank", order_id=name, host_id=name, amount=1000 - number))
+    for reduced in (False, True):
+        browser.emulate(reduced_motion=reduced)
+        open_live(browser, daemon.url)
+        first, *_, last = [row["id"] for row in eventually(
+            lambda: len(board(browser, "hosts")) == 3 and board(browser, "hosts"))]
+        browser.js("""
+            const rows = [...document.querySelectorAll('.board.hosts tbody tr')];
+            window.mover = rows.at(-1);
+            window.glides = 0;
+            const animate = mover.animate;
+            mover.animate = (...args) => { window.glides++; return animate.apply(mover, args); };
+            mover.querySelector('a').focus();
+        """)
+        post_events(daemon, order("rank", order_id=f"{last}{reduced}", host_id=last, amount=5000))
+        eventually(lambda: board(browser, "hosts")[0]["id"] == last != first)
+        assert browser.js("return window.mover === document.querySelector('.board.hosts tbody tr')")
+        assert browser.js("return window.glides") == (0 if reduced else 1)
+        assert browser.js("return window.mover.contains(document.activeElement)")
