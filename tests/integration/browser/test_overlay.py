@@ -8,6 +8,8 @@ from events import host, order, product, session
 from harness import PATIENCE, Daemon, free_port
 from tokens import Keys, request
 
+pytestmark = pytest.mark.plain_build  # of the daemon they ask nothing that others don't
+
 SESSION = "live-9"
 # What a browser itself says of sockets that a daemon takes with it.
 GONE = ("WebSocket", "ERR_CONNECTION_REFUSED")
