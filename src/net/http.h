@@ -44,7 +44,8 @@ enum http_route {
     X(UNAVAILABLE, 503, "unavailable", "the store does not answer; send it again later")           \
     X(NOT_FOUND, 404, "not_found", "there is nothing at this path")                                \
     X(METHOD, 405, "bad_method", "this path does not take that method")                            \
-    X(UPGRADE, 426, "upgrade_required", "this path is a WebSocket")                                \
+    X(UPGRADE, 426, "upgrade_required",                                                            \
+      "this path is a WebSocket; /v1/live sends events, too, to Accept: text/event-stream")        \
     X(TOPIC_MISSING, 400, "bad_topic", "name a topic: ?topic=total")                               \
     X(TOPIC_LONG, 400, "bad_topic", "a topic is too long")                                         \
     X(TOPICS, 400, "too_many_topics", "more than 64 topics")                                       \
