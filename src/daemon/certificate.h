@@ -1,8 +1,8 @@
 /*
  * The certificate in force, and how it changes while the daemon runs: its files are looked at every
- * second, by whatever name they are reached, so that links that are turned over, renames and folders
- * that are replaced count like a write. When they have changed and then stayed the same for one look,
- * which half-done renewals don't, the new pair is tried. A bad one changes nothing.
+ * second, by whatever name they are reached, so that links that are turned over, renames and
+ * folders that are replaced count like a write. When they have changed and then stayed the same for
+ * one look, which half-done renewals don't, the new pair is tried. A bad one changes nothing.
  */
 #ifndef LIVETALLY_DAEMON_CERTIFICATE_H
 #define LIVETALLY_DAEMON_CERTIFICATE_H
