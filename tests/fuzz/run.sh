@@ -24,7 +24,7 @@ longest() { # TARGET
 share() { # TARGET RUNS
     case $1 in
     event | live) echo $(($2 / 10)) ;;
-    county) echo $(($2 / 4)) ;;
+    county | proxy) echo $(($2 / 4)) ;;
     *) echo "$2" ;;
     esac
 }
