@@ -95,6 +95,8 @@ struct group {
     struct change_log *log; /* NULL: nobody has marked it since it was watched */
     uint64_t reloaded;      /* board version at which it became LOADED */
     uint32_t taken_count;   /* cells taken for a checkpoint and neither written nor returned */
+    uint32_t run_count;     /* of those, in the call of board_dirty_take() that runs */
+    uint32_t run_next;      /* where it puts the next one of them */
     uint32_t hand;          /* where board_evict() goes on: places below are still to be visited */
     uint32_t listed_at;     /* in board->changed, when it is listed */
     struct group *all_prev, *all_next;
@@ -213,10 +215,11 @@ bool board_load_finish(struct board *board, struct group *group);
 void board_load_abort(struct board *board, struct group *group); /* back to COLD */
 
 /*
- * Checkpoint: the cells that are dirty, oldest first. take() moves up to `max` of them into `out`,
- * marking them clean. Each taken cell keeps its place, and its group stays, until it is reported
- * written or given back. A cell without CELL_BASE has to be given its base (what Redis has, or
- * zeros) by set_base() before it is written; that does nothing when a load has set it meanwhile.
+ * Checkpoint: the cells that are dirty. take() moves up to `max` of them into `out`, the oldest,
+ * those of one group together, marking them clean. Each taken cell keeps its place, and its group
+ * stays, until it is reported written or given back. A cell without CELL_BASE has to be given its
+ * base (what Redis has, or zeros) by set_base() before it is written; that does nothing when a load
+ * has set it meanwhile.
  */
 struct cell_ref {
     struct group *group;

@@ -100,7 +100,7 @@ struct feed_mark {
 
 #define CHECKPOINT_CELLS 500 /* a script's share: keeps Redis's stalls short */
 #define CHECKPOINT_TAKEN                                                                           \
-    65536 /* taken and sorted at a time, so that a hash is written in few calls */
+    65536 /* taken at a time, by group, so that a hash is written in few calls */
 
 struct checkpoint {
     bool running;
@@ -111,7 +111,7 @@ struct checkpoint {
     uint32_t count;                          /* of the chunk in flight, from there on */
     uint32_t answers_left;                   /* of base look-ups */
     uint32_t base_next;                      /* first ref of the run whose base is answered next */
-    struct cell_ref taken[CHECKPOINT_TAKEN]; /* sorted: in runs of one group */
+    struct cell_ref taken[CHECKPOINT_TAKEN]; /* in runs of one group */
     const struct cell_ref *refs;             /* the chunk: &taken[taken_at] */
     bool asks_base[CHECKPOINT_CELLS];        /* by place in the chunk: its base was asked for */
     bool run_asks[CHECKPOINT_CELLS];         /* at a run's first ref: any of its bases was */

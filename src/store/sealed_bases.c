@@ -30,8 +30,9 @@ struct day_read {
 struct sealed_bases {
     uint32_t plain_days[DAYS_REMEMBERED]; /* that have no page; a ring */
     uint32_t plain_next;
-    uint32_t noted;
     struct base bases[CHECKPOINT_CELLS]; /* by place in the checkpoint's chunk */
+    uint32_t order[CHECKPOINT_CELLS];    /* those places that are noted, by group and cell */
+    uint32_t noted;
     struct day_read *reads;
     uint32_t read_count, reads_left;
 };
@@ -98,26 +99,49 @@ bool sealed_bases_note(struct partition *partition, uint32_t ref)
     return true;
 }
 
-/* The chunk is sorted by group, then by place. */
-static uint32_t find_ref(const struct checkpoint *checkpoint, const struct group *group,
-                         uint32_t place)
+static int compare(const struct cell_ref *a, const struct cell_ref *b)
 {
-    uint32_t low = 0, high = checkpoint->count;
+    if (a->group != b->group)
+        return (uintptr_t)a->group > (uintptr_t)b->group ? 1 : -1;
+    return (a->place > b->place) - (a->place < b->place);
+}
+
+static int compare_for_sort(const void *left, const void *right, void *checkpoint)
+{
+    const struct cell_ref *refs = ((const struct checkpoint *)checkpoint)->refs;
+    return compare(&refs[*(const uint32_t *)left], &refs[*(const uint32_t *)right]);
+}
+
+/* A page has far more cells than a chunk: they are looked for in what is noted. */
+static void sort_noted(struct partition *partition)
+{
+    struct sealed_bases *bases = partition->sealed_bases;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < partition->checkpoint.count; i++)
+        if (bases->bases[i].noted)
+            bases->order[count++] = i;
+    qsort_r(bases->order, count, sizeof bases->order[0], compare_for_sort, &partition->checkpoint);
+}
+
+static uint32_t find_noted(const struct partition *partition, struct cell_ref wanted)
+{
+    const struct sealed_bases *bases = partition->sealed_bases;
+    uint32_t low = 0, high = bases->noted;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        const struct cell_ref *ref = &checkpoint->refs[middle];
-        if ((uintptr_t)ref->group < (uintptr_t)group || (ref->group == group && ref->place < place))
+        uint32_t ref = bases->order[middle];
+        int order = compare(&partition->checkpoint.refs[ref], &wanted);
+        if (order == 0)
+            return ref;
+        if (order < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == checkpoint->count || checkpoint->refs[low].group != group ||
-        checkpoint->refs[low].place != place)
-        return REF_NONE;
-    return low;
+    return REF_NONE;
 }
 
-static void take_base(struct partition *partition, const struct group *group,
+static void take_base(struct partition *partition, struct group *group,
                       const struct sealed_page *page, struct slice field,
                       const struct metrics *metrics)
 {
@@ -125,18 +149,17 @@ static void take_base(struct partition *partition, const struct group *group,
     const struct cell *cell = value ? group_cell(group, value) : NULL;
     if (!cell)
         return;
-    uint32_t ref = find_ref(&partition->checkpoint, group, (uint32_t)(cell - group->cells));
+    uint32_t ref = find_noted(partition, (struct cell_ref){group, (uint32_t)(cell - group->cells)});
     if (ref == REF_NONE)
         return;
     struct base *base = &partition->sealed_bases->bases[ref];
-    if (base->noted && page->version >= base->version) {
+    if (page->version >= base->version) {
         base->version = page->version;
         base->metrics = *metrics;
     }
 }
 
-static const struct group *group_of_section(struct partition *partition,
-                                            const struct sealed_page *page)
+static struct group *group_of_section(struct partition *partition, const struct sealed_page *page)
 {
     struct group_key key = {
         .rollup = (uint16_t)page->rollup, .period = PERIOD_DAY, .when = page->day};
@@ -145,7 +168,7 @@ static const struct group *group_of_section(struct partition *partition,
         key.first = dimension_find(partition->view.names, dimension, page->first);
     if (dimension && !key.first)
         return NULL;
-    const struct group *group = board_find(partition->view.board, key);
+    struct group *group = board_find(partition->view.board, key);
     return group && group->taken_count ? group : NULL;
 }
 
@@ -156,7 +179,7 @@ static int take_page(void *context, struct sealed_page *page)
     struct metrics metrics;
     int found;
     while ((found = sealed_page_section(page)) == 1) {
-        const struct group *group = group_of_section(partition, page);
+        struct group *group = group_of_section(partition, page);
         while (group && (found = sealed_page_cell(page, &field, &metrics)) == 1)
             take_base(partition, group, page, field, &metrics);
         if (found < 0)
@@ -209,6 +232,7 @@ bool sealed_bases_ask(struct partition *partition)
     for (uint32_t i = 0; i < partition->checkpoint.count; i++)
         if (bases->bases[i].noted)
             add_day(bases, partition->checkpoint.refs[i].group->key);
+    sort_noted(partition);
     bases->reads_left = bases->read_count;
     for (uint32_t i = 0; i < bases->read_count; i++)
         bases->reads[i].read = sealed_read_new(partition, partition->fence.lane,

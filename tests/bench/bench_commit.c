@@ -4,6 +4,9 @@
  * this process, and bytes kept per order. Nothing is asserted: benchmarks report.
  *
  *   bench_commit SOCKET [orders] [batch] [zipf|uniform] [id bytes] [orders per checkpoint]
+ *
+ * With BENCH_BARE set, the same records go by bare HMGET and HSET in place of the script: the
+ * floor.
  */
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
@@ -43,7 +46,7 @@ struct bench {
     struct buffer command, entry, text;
     uint64_t random;
     double *zipf; /* cumulative */
-    bool uniform;
+    bool uniform, bare;
     uint64_t orders, cells, entry_bytes, record_bytes;
     double judge_us, apply_us;
 };
@@ -110,6 +113,41 @@ static struct post *make_post(struct bench *bench, uint32_t count, int id_bytes)
     return post;
 }
 
+/* The records of the batch, looked for and written as a plain client would. */
+static void write_bare(struct bench *bench)
+{
+    char key[KEY_MAX_BYTES];
+    uint32_t count;
+    const struct touch *touches = batch_touches(bench->batch, &count);
+    key_orders(&bench->keys, bench->fence.generation, key);
+    buffer_reset(&bench->command);
+    resp_start(&bench->command, 2 + (size_t)count);
+    resp_text(&bench->command, "HMGET");
+    resp_text(&bench->command, key);
+    for (uint32_t i = 0; i < count; i++)
+        resp_slice(&bench->command, touches[i].id);
+    freeReplyObject(call(bench, &bench->command));
+    buffer_reset(&bench->command);
+    resp_start(&bench->command, 2 + 2 * (size_t)count);
+    resp_text(&bench->command, "HSET");
+    resp_text(&bench->command, key);
+    for (uint32_t i = 0; i < count; i++) {
+        resp_slice(&bench->command, touches[i].id);
+        resp_slice(&bench->command, touches[i].next);
+    }
+    freeReplyObject(call(bench, &bench->command));
+}
+
+static void run_script(struct bench *bench)
+{
+    redisReply *reply = call(bench, &bench->command);
+    if (commit_answer(reply, &bench->judge) != COMMIT_DONE) {
+        fprintf(stderr, "commit refused\n");
+        exit(1);
+    }
+    freeReplyObject(reply);
+}
+
 static void commit(struct bench *bench)
 {
     uint32_t facts, touches;
@@ -124,12 +162,10 @@ static void commit(struct bench *bench)
                                         buffer_slice(&bench->entry)},
                   bench->batch);
     bench->judge_us += bench_own_cpu_us() - start;
-    redisReply *reply = call(bench, &bench->command);
-    if (commit_answer(reply, &bench->judge) != COMMIT_DONE) {
-        fprintf(stderr, "commit refused\n");
-        exit(1);
-    }
-    freeReplyObject(reply);
+    if (bench->bare)
+        write_bare(bench);
+    else
+        run_script(bench);
     const struct touch *touch = batch_touches(bench->batch, &touches);
     for (uint32_t i = 0; i < touches; i++)
         bench->record_bytes += touch[i].next.size;
@@ -151,13 +187,6 @@ static void get_bases(struct bench *bench, struct cell_ref *refs, uint32_t count
         if (!(cell_of(refs[i])->flags & CELL_BASE))
             board_set_base(bench->board, refs[i], &zero);
     }
-}
-
-static int by_group(const void *left, const void *right)
-{
-    const struct cell_ref *a = left, *b = right;
-    return ((uintptr_t)a->group > (uintptr_t)b->group) -
-           ((uintptr_t)a->group < (uintptr_t)b->group);
 }
 
 static void checkpoint_chunk(struct bench *bench, struct cell_ref *refs, uint32_t count)
@@ -211,7 +240,7 @@ static void checkpoint_chunk(struct bench *bench, struct cell_ref *refs, uint32_
     bench->cells += count;
 }
 
-/* As the daemon does it: taken and sorted many at a time, written a few hundred a script. */
+/* As the daemon does it: taken many at a time, written a few hundred a script. */
 static void checkpoint(struct bench *bench)
 {
     struct cell_ref *refs = mem_alloc(TAKEN * sizeof *refs);
@@ -219,7 +248,6 @@ static void checkpoint(struct bench *bench)
     while (left &&
            (count = board_dirty_take(bench->board, refs, left < TAKEN ? left : TAKEN)) > 0) {
         left -= count;
-        qsort(refs, count, sizeof *refs, by_group);
         for (uint32_t at = 0; at < count; at += CHUNK) {
             uint32_t chunk = count - at < CHUNK ? count - at : CHUNK;
             get_bases(bench, refs + at, chunk);
@@ -292,6 +320,7 @@ int main(int argc, char **argv)
     struct bench bench = {0};
     uint64_t orders = argc > 2 ? strtoull(argv[2], NULL, 10) : 500000;
     uint32_t batch = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 256;
+    bench.bare = getenv("BENCH_BARE") != NULL;
     bench.uniform = argc > 4 && strcmp(argv[4], "uniform") == 0;
     int id_bytes = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 19;
     bench.redis = argc > 1 ? redisConnectUnix(argv[1]) : NULL;

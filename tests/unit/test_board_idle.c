@@ -41,6 +41,35 @@ static void dirty_cells_are_taken_oldest_first(void **state)
     board_free(board);
 }
 
+static void taken_cells_of_a_group_stand_together(void **state)
+{
+    enum { ORDERS = 40, MAX = 1000 };
+    struct board *board = new_board(10000);
+    struct cell_ref refs[MAX];
+
+    (void)state;
+    for (uint32_t i = 1; i <= ORDERS; i++)
+        apply(board, 0, i, true, order(i % 7 + 1, i, 1));
+    uint32_t dirty = board_dirty_count(board);
+    assert_true(dirty < MAX);
+    assert_int_equal(board_dirty_take(board, refs, dirty - 5), dirty - 5);
+    assert_int_equal(board_dirty_take(board, refs + dirty - 5, MAX), 5);
+    for (uint32_t i = 0; i < dirty; i++) {
+        assert_false(cell_of(refs[i])->flags & CELL_DIRTY);
+        for (uint32_t j = 0; j < i; j++) {
+            assert_false(refs[j].group == refs[i].group && refs[j].place == refs[i].place);
+            if (i < dirty - 5 && refs[j].group == refs[i].group)
+                assert_ptr_equal(refs[i - 1].group, refs[i].group);
+        }
+        assert_true(refs[i].group->taken_count > 0);
+    }
+    assert_int_equal(board_dirty_count(board), 0);
+    for (uint32_t i = 0; i < dirty; i++)
+        board_dirty_return(board, refs[i]);
+    assert_int_equal(board_dirty_count(board), dirty);
+    board_free(board);
+}
+
 static void idle_groups_are_dropped(void **state)
 {
     (void)state;
@@ -192,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dirty_cells_are_taken_oldest_first),
+        cmocka_unit_test(taken_cells_of_a_group_stand_together),
         cmocka_unit_test(idle_groups_are_dropped),
         cmocka_unit_test(idle_cells_of_busy_groups_are_dropped),
         cmocka_unit_test(an_idle_loaded_group_becomes_cold),
