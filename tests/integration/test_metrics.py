@@ -90,14 +90,14 @@ def test_a_flood_of_connections_is_counted_and_does_not_flood_the_log(folder, re
     wait_for(lambda: "reason=total" in daemon.log, 5, "the log to tell")
     wait_for(lambda: has_room(daemon), 5, "room again")
     refused = family(daemon, "connections_refused_total", "reason")
-    # Of one address only some are told so politely; the others count as those of an address.
+    # Only some are told so politely: of all, and of one address, as which the others may count.
     assert refused["total"] > 0
     assert refused["total"] + refused["address"] == sum(refused.values()) >= 300
     lines = daemon.log[len(before):].splitlines()
     assert len(lines) <= 8, lines
     count = int(re.search(r"connections refused reason=total count=(\d+)", daemon.log)[1])
     assert 0 < count <= refused["total"]
-    assert family(daemon, "http_requests_total", "code")["503"] == refused["total"]
+    assert 0 < family(daemon, "http_requests_total", "code")["503"] <= refused["total"]
     daemon.stop()
 
 
