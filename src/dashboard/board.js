@@ -48,7 +48,7 @@ class Row {
     this.title.set(name === this.id ? name : `${name} (${this.id})`);
     this.amount.set(page.figure(row.gross));
     this.exact.set(page.exact(row.gross));
-    this.orders.set(page.many('orders', row.orders));
+    this.orders.set(page.orders(row.orders));
     this.refunded.set(row.refunded ? page.t('refundedOf', { amount: page.figure(row.refunded) }) : '');
     this.gross.set(`scaleX(${(row.gross / most).toFixed(4)})`);
     this.net.set(`scaleX(${(Math.max(0, row.net) / most).toFixed(4)})`);

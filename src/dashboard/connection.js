@@ -105,7 +105,7 @@ export class Connection {
       words = time ? page.t('reconnecting', { time }) : page.t('reconnectingFirst');
     } else if (told.stale) {
       shown = 'stale';
-      words = page.t('stale', { time });
+      words = page.t('stale', { time: time || '–' });
     }
     this.text.set(words);
     this.state.set(shown);

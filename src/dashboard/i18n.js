@@ -19,7 +19,6 @@ export const TEXTS = {
   copyByHand: ['Copy this address:', '请复制此地址：'],
   close: ['Close', '关闭'],
   csv: ['Download as CSV: {what}', '下载 CSV：{what}'],
-  noScript: ['This page shows live figures and needs JavaScript.', '本页显示实时数据，需要 JavaScript。'],
 
   /* the connection */
   connecting: ['Connecting…', '正在连接…'],
@@ -29,10 +28,9 @@ export const TEXTS = {
   stale: ['Stale since {time}', '自 {time} 起数据未更新'],
   closed: ['Disconnected: {reason}', '已断开：{reason}'],
   needToken: ['A token is needed', '需要令牌'],
-  asOf: ['as of {time}', '截至 {time}'],
   tokenTitle: ['This daemon asks for a token', '此服务需要令牌'],
   tokenHint: [
-    'Paste a token with the scope “view”. It stays in this tab and is never put into a link.',
+    'Paste a token that has the scope view. It stays in this tab and is never put into a link.',
     '请粘贴具有 view 权限的令牌。令牌仅保存在此标签页，不会写入链接。',
   ],
   tokenRefused: ['That token was refused: {reason}', '令牌被拒绝：{reason}'],
@@ -42,7 +40,6 @@ export const TEXTS = {
 
   /* figures */
   soldToday: ['Sold today', '今日销售额'],
-  soldAll: ['Sold in all', '累计销售额'],
   soldSession: ['Sold in this session', '本场销售额'],
   today: ['Today', '今日'],
   allTime: ['All time', '累计'],
@@ -67,8 +64,6 @@ export const TEXTS = {
   ],
   ordersOf: ['{orders} orders', '{orders} 单'],
   oneOrder: ['1 order', '1 单'],
-  unitsOf: ['{units} units', '{units} 件'],
-  oneUnit: ['1 unit', '1 件'],
   refundedOf: ['{amount} refunded', '退款 {amount}'],
 
   /* panels */

@@ -39,7 +39,7 @@ class Tile {
     const { page } = this;
     const gross = row?.gross ?? 0;
     const told = row
-      ? `${this.name}: ${page.exact(gross)}, ${page.many('orders', row.orders)}`
+      ? `${this.name}: ${page.exact(gross)}, ${page.orders(row.orders)}`
       : `${this.name}: ${page.t('noSales')}`;
     this.step.set(String(stepOf(gross, most)));
     this.amount.set(gross ? page.compact(gross) : '');

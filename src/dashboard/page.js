@@ -45,9 +45,8 @@ export class Page {
     return formatCount(n, { lang: this.lang });
   }
 
-  many(what, n) {
-    const one = { orders: 'oneOrder', units: 'oneUnit' }[what];
-    return n === 1 ? this.t(one) : this.t(`${what}Of`, { [what]: this.count(n) });
+  orders(n) {
+    return n === 1 ? this.t('oneOrder') : this.t('ordersOf', { orders: this.count(n) });
   }
 
   clock(ms, seconds = true) {
