@@ -27,6 +27,11 @@ class LargeAmount {
   constructor(page) {
     this.page = page;
     this.node = el('p', { class: 'hero' });
+    this.box = el('div', { class: 'hero-box' }, this.node);
+    /* A container query would do, but costs a second pass over styles at each update. */
+    const room = new Style(this.node, '--room');
+    this.sizes = new ResizeObserver(([{ contentRect }]) => room.set(`${contentRect.width}px`));
+    this.sizes.observe(this.box);
     this.shape = '';
     this.parts = [];
     this.width = new Style(this.node, '--em');
@@ -95,7 +100,7 @@ export function makeTotal(page, { scope, session = false }) {
 
   const node = el('section', { class: 'panel total', 'aria-labelledby': 'total-title' },
     page.panelHead('total-title', heading, { csv: () => csv() }),
-    el('div', { class: 'hero-box' }, hero.node),
+    hero.box,
     first.node,
     ...(all ? [el('div', { class: 'all-time' }, el('h3', {}, page.t('allTime')), all.node)] : []),
     el('p', { class: 'hidden', 'aria-live': 'polite' }, spoken.node));
@@ -139,5 +144,6 @@ export function makeTotal(page, { scope, session = false }) {
       all?.set(payload?.all);
       if (metrics) speak(metrics);
     },
+    close: () => hero.sizes.disconnect(),
   };
 }
