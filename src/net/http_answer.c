@@ -152,6 +152,7 @@ void http_answer(struct http_request *request, const struct http_answer *answer)
         return;
     }
     (void)hold_rest(connection);
+    inbound_expect_head(connection);
     liveness_schedule(connection);
     if (lws_http_transaction_completed(wsi))
         connection_kill(connection);
