@@ -77,6 +77,7 @@ struct event_rules {
     char currency[4];                   /* ISO 4217, e.g. "CNY" */
     int64_t future_ms;                  /* tolerated clock difference: 5 min */
     int64_t keep_ms;                    /* older events are too_old: 30 days */
+    uint32_t message_events;            /* most in a message; 0: MESSAGE_EVENTS_MAX */
 };
 
 /*

@@ -4,6 +4,7 @@
  * copied but strings with escapes, which go into the scratch buffer. Events and rejections are
  * arrays of at most MESSAGE_EVENTS_MAX, kept from message to message.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "event_decode.h"
@@ -79,20 +80,21 @@ static struct rejection *message_reject_whole(struct message *message)
     return message_reject(message, REJECTION_WHOLE_MESSAGE);
 }
 
-static void reject_too_large(struct message *message)
-{
-    rejection_set(message_reject_whole(message), REJECT_BATCH_TOO_LARGE, NULL,
-                  (struct slice){NULL, 0}, "a message holds at most %d events", MESSAGE_EVENTS_MAX);
-}
-
 /* What parsing one message needs. The reader is large and is only initialised as far as used. */
 struct parsing {
     struct message *message;
     const struct event_rules *rules;
     int64_t now_ms;
+    uint32_t most; /* events */
     struct json_reader reader;
     struct event_fields fields;
 };
+
+static void reject_too_large(const struct parsing *p)
+{
+    rejection_set(message_reject_whole(p->message), REJECT_BATCH_TOO_LARGE, NULL,
+                  (struct slice){NULL, 0}, "a message holds at most %" PRIu32 " events", p->most);
+}
 
 /* Reads the value that starts here, which should be an event. False on a syntax error. */
 static bool parse_event(struct parsing *p, uint32_t index)
@@ -128,8 +130,8 @@ static bool parse_value(struct parsing *p, struct slice text, char first)
         return parse_event(p, 0) && json_reader_end(&p->reader);
     json_reader_next(&p->reader);
     while (json_reader_element(&p->reader)) {
-        if (index == MESSAGE_EVENTS_MAX) {
-            reject_too_large(p->message);
+        if (index == p->most) {
+            reject_too_large(p);
             return true;
         }
         if (!parse_event(p, index++))
@@ -180,8 +182,8 @@ static void parse_lines(struct parsing *p, struct slice text)
     for (uint32_t index = 0; next_line(&text, &line); index++) {
         if (is_blank(line))
             continue;
-        if (events++ == MESSAGE_EVENTS_MAX) {
-            reject_too_large(p->message);
+        if (events++ == p->most) {
+            reject_too_large(p);
             return;
         }
         uint32_t events_before = p->message->event_count;
@@ -212,6 +214,7 @@ void message_parse(struct message *message, const struct event_rules *rules, int
     p.message = message;
     p.rules = rules;
     p.now_ms = now_ms;
+    p.most = rules->message_events ? rules->message_events : MESSAGE_EVENTS_MAX;
     event_fields_init(&p.fields);
     char first = text.data[start];
     if (parse_value(&p, text, first))

@@ -131,6 +131,7 @@ static void set_server(struct settings *settings)
         .counties = settings->counties,
         .future_ms = FUTURE_MS,
         .keep_ms = config->data_order_keep_days * DAY_MS,
+        .message_events = config->limits_batch_events,
     };
     memcpy(settings->rules.currency, config->data_currency.text, sizeof(settings->rules.currency));
     settings->server = (struct server_options){

@@ -13,6 +13,7 @@ static void copy_limits(struct server_options *options, const struct server_opti
     *options = *next;
     /* What is no limit: whoever made `next` may be gone by now. */
     options->rules = before.rules;
+    options->batch_events = before.batch_events; /* the rules have it too */
     options->version = before.version;
     options->tls = before.tls;
     options->counties = before.counties;

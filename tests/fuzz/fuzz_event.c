@@ -199,7 +199,8 @@ static const struct county_list *county_list(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     bool with_list = size % 2;
-    const struct event_rules rules = {with_list ? county_list() : NULL, "CNY", FUTURE_MS, KEEP_MS};
+    const struct event_rules rules = {with_list ? county_list() : NULL, "CNY", FUTURE_MS, KEEP_MS,
+                                      0};
     const struct slow_rules slow_rules = {with_list ? listed : NULL, "CNY", NOW_MS, FUTURE_MS,
                                           KEEP_MS};
     struct slice text = fuzz_text(data, size);

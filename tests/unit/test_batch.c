@@ -54,7 +54,7 @@ static void done(struct fixture *f)
 
 static void add(struct fixture *f, const char *lines)
 {
-    static const struct event_rules rules = {NULL, "CNY", 5 * 60000, INT64_C(30) * 86400000};
+    static const struct event_rules rules = {NULL, "CNY", 5 * 60000, INT64_C(30) * 86400000, 0};
     f->post = mem_zalloc(sizeof *f->post);
     message_init(&f->post->message);
     buffer_append_text(&f->post->message.text, lines);

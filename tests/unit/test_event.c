@@ -16,7 +16,7 @@
 #define KEEP_MS   (INT64_C(30) * 86400000)
 #define FUTURE_MS INT64_C(300000)
 
-static const struct event_rules rules = {NULL, "CNY", FUTURE_MS, KEEP_MS};
+static const struct event_rules rules = {NULL, "CNY", FUTURE_MS, KEEP_MS, 0};
 
 static void parse(struct message *message, const char *text)
 {
@@ -430,7 +430,7 @@ static void test_county_list(void **state)
                                        SLICE("old_code,primary_code\n110228,110118\n"), &list,
                                        NULL),
                      0);
-    const struct event_rules listed = {list, "CNY", FUTURE_MS, KEEP_MS};
+    const struct event_rules listed = {list, "CNY", FUTURE_MS, KEEP_MS, 0};
     message_init(&message);
     buffer_append_text(&message.text,
                        "{\"type\":\"product\",\"product_id\":\"a\",\"county\":\"110228\"}\n"

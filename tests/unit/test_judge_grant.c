@@ -62,7 +62,7 @@ static int teardown(void **state)
 /* Judges one event; what the ledger is asked for isn't there. */
 static void post(struct fixture *f, const char *text, struct grant *grant)
 {
-    static const struct event_rules rules = {NULL, "CNY", 5 * 60000, INT64_C(30) * 86400000};
+    static const struct event_rules rules = {NULL, "CNY", 5 * 60000, INT64_C(30) * 86400000, 0};
     uint32_t count;
     take(f);
     f->post = mem_zalloc(sizeof *f->post);

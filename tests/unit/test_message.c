@@ -14,13 +14,18 @@
 #define HOST  "{\"type\":\"host\",\"host_id\":\"h\"}"
 #define WHOLE REJECTION_WHOLE_MESSAGE
 
-static const struct event_rules rules = {NULL, "CNY", 300000, INT64_C(2592000000)};
+static const struct event_rules rules = {NULL, "CNY", 300000, INT64_C(2592000000), 0};
 
-static void parse(struct message *message, struct slice text)
+static void parse_by(struct message *message, const struct event_rules *by, struct slice text)
 {
     message_reset(message);
     buffer_append_slice(&message->text, text);
-    message_parse(message, &rules, NOW);
+    message_parse(message, by, NOW);
+}
+
+static void parse(struct message *message, struct slice text)
+{
+    parse_by(message, &rules, text);
 }
 
 /* What became of a message, in a line: the events' indexes, then the rejections. */
@@ -164,6 +169,21 @@ static void test_too_many(void **state)
     message_done(&message);
 }
 
+static void test_fewer_by_configuration(void **state)
+{
+    (void)state;
+    const struct event_rules few = {NULL, "CNY", 300000, INT64_C(2592000000), 2};
+    struct message message;
+    message_init(&message);
+    parse_by(&message, &few, SLICE("[" HOST "," HOST "]"));
+    assert_int_equal(message.event_count, 2);
+    parse_by(&message, &few, SLICE(HOST "\n" HOST "\n" HOST));
+    assert_int_equal(message.event_count, 0);
+    assert_int_equal(message.rejections[0].code, REJECT_BATCH_TOO_LARGE);
+    assert_string_equal(message.rejections[0].error, "a message holds at most 2 events");
+    message_done(&message);
+}
+
 /* Unescaped strings must stay where they are while more are added behind them. */
 static void test_scratch_stays(void **state)
 {
@@ -303,7 +323,7 @@ int main(void)
         cmocka_unit_test(test_forms),          cmocka_unit_test(test_sentences),
         cmocka_unit_test(test_too_many),       cmocka_unit_test(test_scratch_stays),
         cmocka_unit_test(test_own_rejections), cmocka_unit_test(test_auth),
-        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_damage),         cmocka_unit_test(test_fewer_by_configuration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
