@@ -55,7 +55,7 @@ WORK = {"all": "TaskDuration", "script": "ScriptDuration", "style": "RecalcStyle
 
 
 def main_thread_ms(browser, seconds):
-    """{share: milliseconds of the main thread for an update} of each second."""
+    """{share: milliseconds of the main thread for an update, "updates": number} of each second."""
     samples = []
     before = metrics(browser)
     for _ in range(seconds):
@@ -64,7 +64,7 @@ def main_thread_ms(browser, seconds):
         updates = after["updates"] - before["updates"]
         if updates:
             samples.append({share: (after[key] - before[key]) * 1000 / updates
-                            for share, key in WORK.items()})
+                            for share, key in WORK.items()} | {"updates": updates})
         before = after
     return samples
 
@@ -96,11 +96,11 @@ def report_main_thread(browser, url, name, size, seconds):
     browser.open(url)
     eventually(lambda: browser.js("return window.benchUpdates") > 20)
     samples = main_thread_ms(browser, seconds)
-    median = {share: statistics.median(sample[share] for sample in samples) for share in WORK}
-    shares = ", ".join(f"{share} {value:.2f}" for share, value in median.items() if share != "all")
+    median = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
+    shares = ", ".join(f"{share} {median[share]:.2f}" for share in WORK if share != "all")
     print(f"main thread, ms an update   {name:<6} median {median['all']:.2f} ({shares}), worst "
-          f"second {max(sample['all'] for sample in samples):.2f}, of {len(samples)} seconds",
-          flush=True)
+          f"second {max(sample['all'] for sample in samples):.2f}, of {len(samples)} seconds "
+          f"with {median['updates']:.0f} updates", flush=True)
 
 
 def bench(browser, url, arguments):
