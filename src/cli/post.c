@@ -219,7 +219,7 @@ static int run(const struct command *command, int argc, char **argv)
     int64_t give_up_s = GIVE_UP_S;
     const char *option_token = NULL;
     struct cli_token token;
-    struct tls_client tls = {NULL};
+    struct tls_client tls = {.ca = NULL};
     int option;
     while ((option = getopt_long(argc, argv, "qh", options_table, NULL)) != -1) {
         if (option == 'b') {

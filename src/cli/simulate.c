@@ -278,7 +278,7 @@ static int run(const struct command *command, int argc, char **argv)
     bool print = false;
     const char *option_token = NULL;
     struct cli_token token;
-    struct tls_client tls = {NULL};
+    struct tls_client tls = {.ca = NULL};
     int option;
     for (int i = 0; i < NUMBERS_END - OPTION_RATE; i++) {
         numbers[i] = numbers_table[i].initial;

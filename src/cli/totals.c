@@ -121,7 +121,7 @@ static int run(const struct command *command, int argc, char **argv)
     char *total[] = {(char[]){"total"}};
     const char *option_token = NULL;
     struct cli_token token;
-    struct tls_client tls = {NULL};
+    struct tls_client tls = {.ca = NULL};
     int option;
     while ((option = getopt_long(argc, argv, "jh", options_table, NULL)) != -1) {
         if (option == 'j') {

@@ -251,7 +251,7 @@ static int run(const struct command *command, int argc, char **argv)
     int64_t interval_ms = 0;
     const char *option_token = NULL;
     struct cli_token token;
-    struct tls_client tls = {NULL};
+    struct tls_client tls = {.ca = NULL};
     int option;
     while ((option = getopt_long(argc, argv, "jn:h", options_table, NULL)) != -1) {
         if (option == 'j') {

@@ -353,7 +353,10 @@ static ssize_t read_inspected(struct connection *connection, const struct source
 
 /* --- in place of libc's and OpenSSL's --------------------------------------------------------- */
 
-ssize_t recv(int fd, void *bytes, size_t size, int flags)
+/* By this name for the linker only: libc's headers may define recv() as an inline function. */
+ssize_t inbound_recv(int fd, void *bytes, size_t size, int flags) __asm__("recv");
+
+ssize_t inbound_recv(int fd, void *bytes, size_t size, int flags)
 {
     struct connection *connection = flags ? NULL : find(fd);
     struct source source = {.fd = fd};

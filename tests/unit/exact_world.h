@@ -344,7 +344,7 @@ static inline struct world *world_new(uint64_t seed, const struct world_store *s
     world->store = store;
     world->store_context = context;
     world->now_ms = START_MS;
-    world->rules = (struct event_rules){NULL, "CNY", 5 * MINUTE_MS, 30 * DAY_MS};
+    world->rules = (struct event_rules){NULL, "CNY", 5 * MINUTE_MS, 30 * DAY_MS, 0};
     for (uint32_t i = 0; i < SEATS; i++)
         seat_init(&world->seats[i], i);
     return world;
