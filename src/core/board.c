@@ -170,9 +170,18 @@ struct group *board_open(struct board *board, struct group_key key)
     return group_open(board, key, group_key_hash(key));
 }
 
+void group_set_state(struct board *board, struct group *group, enum group_state state)
+{
+    uint32_t *shown = &board->shown[group->key.rollup][group->key.period];
+
+    *shown += (uint32_t)(state != GROUP_COLD) - (uint32_t)(group->state != GROUP_COLD);
+    group->state = state;
+}
+
 void group_drop(struct board *board, struct group *group)
 {
     assert(group->watchers == 0 && group->dirty_count == 0 && group->taken_count == 0);
+    group_set_state(board, group, GROUP_COLD);
     take_group(board, group);
     for (uint32_t i = 0; i < board->plan_count; i++)
         if (board->plan[i].last == group)

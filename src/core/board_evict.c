@@ -21,9 +21,9 @@ struct eviction {
     uint32_t freed;
 };
 
-static void become_cold(struct group *group)
+static void become_cold(struct board *board, struct group *group)
 {
-    group->state = GROUP_COLD;
+    group_set_state(board, group, GROUP_COLD);
     group->complete = false;
     free(group->included);
     group->included = NULL;
@@ -67,7 +67,7 @@ static bool visit_group(struct eviction *eviction, struct group *group)
     if (group->state == GROUP_LOADED) {
         if (!idle)
             return true;
-        become_cold(group);
+        become_cold(eviction->board, group);
     }
     if (group->cell_count == 0)
         return true;

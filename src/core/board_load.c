@@ -19,7 +19,7 @@ void board_load_begin(struct board *board, struct group *group)
         group->included[lane] = NOT_MERGED;
     for (uint32_t i = 0; i < group->cell_count; i++)
         group->cells[i].sum = (struct metrics){{0}};
-    group->state = GROUP_LOADING;
+    group_set_state(board, group, GROUP_LOADING);
     group->complete = false;
 }
 
@@ -80,7 +80,7 @@ bool board_load_finish(struct board *board, struct group *group)
     group->changed = board->version;
     group->reloaded = board->version;
     group->used_ms = board->now_ms;
-    group->state = GROUP_LOADED;
+    group_set_state(board, group, GROUP_LOADED);
     if (group->watchers > 0 && !group->listed)
         board_list_group(board, group);
     return true;
@@ -94,5 +94,5 @@ void board_load_abort(struct board *board, struct group *group)
     free(group->included);
     group->included = NULL;
     group->complete = false;
-    group->state = GROUP_COLD;
+    group_set_state(board, group, GROUP_COLD);
 }

@@ -74,6 +74,7 @@ struct board {
     uint64_t merged[LANE_COUNT];        /* newest that a load has merged */
     uint32_t own_lane;                  /* LANE_COUNT: not known yet */
     struct gathering gathering;
+    uint32_t shown[ROLLUP_COUNT][PERIOD_COUNT]; /* groups that are not COLD; group_set_state() */
 
     struct group_slot *groups;
     uint32_t group_mask;
@@ -163,6 +164,7 @@ static inline uint32_t group_held_cells(const struct group *group)
 
 /* board.c: as board_open(), and what is gathered stays so. */
 struct group *group_open(struct board *board, struct group_key key, uint32_t hash);
+void group_set_state(struct board *board, struct group *group, enum group_state state);
 void group_drop(struct board *board, struct group *group);
 
 /* board_apply.c */

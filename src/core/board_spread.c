@@ -83,10 +83,12 @@ static void put_target(struct spreading *spreading, const struct addition *add, 
     __builtin_prefetch(&spreading->board->groups[target->hash & spreading->board->group_mask]);
 }
 
+/* Other lanes' facts are kept only for groups that are shown: of many rollups none is. */
 static void find_keys(struct spreading *spreading)
 {
     const struct plan_step *step = spreading->step;
     bool by_minute = step->period == PERIOD_MINUTE;
+    bool shown = spreading->board->shown[step->rollup][step->period] > 0;
 
     spreading->target_count = 0;
     for (uint32_t i = 0; i < spreading->addition_count; i++) {
@@ -94,6 +96,8 @@ static void find_keys(struct spreading *spreading)
         uint32_t first = add->values[step->first];
         uint32_t cell_key = add->values[step->cell];
         if (first == 0 || cell_key == 0 || (by_minute && add->minute == MINUTE_NONE))
+            continue;
+        if (!shown && !add->own)
             continue;
         put_target(spreading, add, step->first == DIMENSION_NONE ? 0 : first,
                    by_minute ? add->minute : cell_key);
@@ -135,7 +139,6 @@ static void find_groups(struct spreading *spreading)
     spreading->target_count = kept;
 }
 
-/* Other lanes' facts are kept only for groups that are shown. */
 static void find_slots(struct spreading *spreading)
 {
     uint32_t kept = 0;

@@ -114,6 +114,7 @@ static inline void check_own(const struct world *world, const struct model_cell 
 
 struct counts {
     uint32_t groups, cells, dirty, taken, held;
+    uint32_t shown[ROLLUP_COUNT][PERIOD_COUNT];
 };
 
 static inline void count_group(void *context, struct group *group)
@@ -128,6 +129,7 @@ static inline void count_group(void *context, struct group *group)
     assert_int_equal(group->index.used, group->cell_count);
     assert_int_equal(dirty, group->dirty_count);
     counts->groups++;
+    counts->shown[group->key.rollup][group->key.period] += group->state != GROUP_COLD;
     counts->cells += group->cell_count;
     counts->dirty += dirty;
     counts->taken += group->taken_count;
@@ -153,6 +155,7 @@ static inline void world_check(struct world *world)
     assert_int_equal(counts.dirty, board_dirty_count(world->board));
     assert_int_equal(counts.taken, world->taken_count);
     assert_int_equal(counts.held, world->board->held_cells);
+    assert_memory_equal(counts.shown, world->board->shown, sizeof(counts.shown));
     for (uint32_t i = 0; i < world->watched_count; i++)
         assert_non_null(board_find(world->board, world->watched[i]));
     assert_true(board_version(world->board) >= world->last_version);
