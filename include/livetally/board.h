@@ -115,6 +115,8 @@ void board_free(struct board *board);
 
 /* Counts changes; grows with every applied commit and finished load. PROTOCOL: `ver`. */
 uint64_t board_version(struct board *board);
+/* What board_version() will say; for who asks only whether there was a change. Spreads nothing. */
+uint64_t board_version_ahead(const struct board *board);
 /* A board that replaces another goes on counting where that one was. */
 void board_continue_version(struct board *board, uint64_t version);
 
@@ -124,9 +126,9 @@ void board_continue_version(struct board *board, uint64_t version);
  * lane's last one is ignored.
  *
  * Facts are gathered, and spread over their cells before anything else here looks at groups or
- * cells: only board_apply(), _touch(), _continue_version(), _set_now(), _evict(), _dirty_over() and
- * what reports on taken cells leave them gathered. Who reads on through a group or cell got before
- * board_apply() has to call board_spread().
+ * cells: only board_apply(), _version_ahead(), _touch(), _continue_version(), _set_now(), _evict(),
+ * _dirty_over() and what reports on taken cells leave them gathered. Who reads on through a group
+ * or cell got before board_apply() has to call board_spread().
  */
 void board_apply(struct board *board, uint32_t lane, uint64_t lane_version, bool own,
                  const struct fact *facts, uint32_t fact_count, int64_t now_ms);

@@ -88,6 +88,9 @@ void hub_drained(struct viewer *viewer);
 /* Groups were loaded, the board was replaced, epoch, stale or today changed. Cheap: the hub looks
  * at its next tick, for which it wants to be called soon. */
 void hub_groups_changed(struct hub *hub);
+/* A commit was applied to the board. Only dates it, for the time from a commit to its push: the hub
+ * looks by itself when a round is due. */
+void hub_totals_changed(struct hub *hub);
 
 /*
  * Serves what is due now. Returns how many ms until it wants to be called again: 0 means there is

@@ -53,6 +53,8 @@ struct partition_ops {
     void (*available)(void *context, bool available);
     /* The view changed as hub_groups_changed() wants to know. */
     void (*view_changed)(void *context);
+    /* A commit was applied to its board, as hub_totals_changed() wants to know. */
+    void (*totals_changed)(void *context);
     /* The data set can't be used with this configuration: say so and exit. text: one line. */
     void (*refused)(void *context, const char *text);
     /* First time ready. */

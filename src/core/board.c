@@ -81,6 +81,11 @@ uint64_t board_version(struct board *board)
     return board->version;
 }
 
+uint64_t board_version_ahead(const struct board *board)
+{
+    return board->version;
+}
+
 void board_continue_version(struct board *board, uint64_t version)
 {
     if (version > board->version)

@@ -133,12 +133,18 @@ static void date_change(struct hub *hub)
 {
     int64_t now_ms;
 
-    if (hub->viewer_count == 0 || board_version(hub->live.view->board) == hub->live.now.version)
+    if (hub->viewer_count == 0 ||
+        board_version_ahead(hub->live.view->board) == hub->live.now.version)
         return;
     now_ms = clock_monotonic_ms(&hub->clock);
     for (int i = 0; i < INTERVAL_COUNT; i++)
         if (hub->classes[i].changed_ms == 0)
             hub->classes[i].changed_ms = now_ms;
+}
+
+void hub_totals_changed(struct hub *hub)
+{
+    date_change(hub);
 }
 
 void hub_groups_changed(struct hub *hub)

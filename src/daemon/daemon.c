@@ -129,6 +129,13 @@ static void on_view_changed(void *context)
         server_wake_hub(daemon->server);
 }
 
+static void on_totals_changed(void *context)
+{
+    struct daemon *daemon = context;
+    if (daemon->hub)
+        hub_totals_changed(daemon->hub);
+}
+
 static void on_refused(void *context, const char *text)
 {
     struct daemon *daemon = context;
@@ -196,6 +203,7 @@ static int make_parts(struct daemon *daemon, struct error *error)
     const struct partition_ops partition_ops = {
         .available = on_available,
         .view_changed = on_view_changed,
+        .totals_changed = on_totals_changed,
         .refused = on_refused,
         .ready = on_ready,
         .context = daemon,

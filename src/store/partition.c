@@ -51,6 +51,7 @@ void partition_totals_changed(struct partition *partition)
     const struct view *view = &partition->view;
     uint32_t names = names_count(view->names);
     uint64_t catalog = catalog_changes(view->catalog);
+    partition->ops.totals_changed(partition->ops.context);
     if (names == partition->names_told && catalog == partition->catalog_told)
         return;
     partition->names_told = names;

@@ -213,8 +213,9 @@ struct partition {
 /* partition.c */
 void partition_tell_available(struct partition *partition);
 void partition_view_changed(struct partition *partition);
-/* After facts and catalog changes. Who shows totals looks at them when he is due; he is told only
- * of what he may be waiting for: ids that nobody had seen, and what the catalog says of one. */
+/* After facts and catalog changes. Who shows totals looks at them when he is due; he has to look
+ * sooner only for what he may be waiting for: ids that nobody had seen, and what the catalog says
+ * of one. */
 void partition_totals_changed(struct partition *partition);
 /* An answer about the data set. When it was asked for counts: it may have waited for us to wake. */
 void partition_heard(struct partition *partition, int64_t sent_ms);

@@ -21,7 +21,7 @@ static void test_delay_is_that_of_the_oldest_change(void **state)
     (void)state;
 
     world_sell(world, "anna", "s1", 422828, 1);
-    hub_groups_changed(world->hub); /* nobody watches */
+    hub_totals_changed(world->hub); /* nobody watches */
     quick = client_new(world);
     slow = client_new(world);
     client_subscribe(quick, "\"total\"", 250);
@@ -31,7 +31,7 @@ static void test_delay_is_that_of_the_oldest_change(void **state)
     for (int i = 0; i < 3; i++) {
         world_run(world, 50);
         world_sell(world, "anna", "s1", 422828, 1);
-        hub_groups_changed(world->hub);
+        hub_totals_changed(world->hub);
     }
     world_run(world, 850);
     assert_int_equal(quick->updates, 1);
@@ -40,7 +40,7 @@ static void test_delay_is_that_of_the_oldest_change(void **state)
     assert_true(fabs(delay->sum - 0.2) < 1e-9); /* sold at 50, 100 and 150, sent at 250 */
     world_run(world, 100);
     world_sell(world, "bea", "s1", 422828, 1);
-    hub_groups_changed(world->hub);
+    hub_totals_changed(world->hub);
     world_run(world, 900);
     assert_int_equal(slow->updates, 1);
     assert_int_equal(observations(delay), 3);
