@@ -272,7 +272,7 @@ HOSTILE := tests/integration/hostile
 
 BROWSER := tests/integration/browser
 integration: all ## test the daemon from outside (ARGS="-k name" chooses)
-	$(PYTEST) -n 2 --dist loadfile tests/integration --ignore=$(FAULTS) --ignore=$(HOSTILE) --ignore=$(BROWSER) $(ARGS)
+	$(PYTEST) -n 3 --dist loadfile tests/integration --ignore=$(FAULTS) --ignore=$(HOSTILE) --ignore=$(BROWSER) $(ARGS)
 
 browser: assets ## test the pages in Chromium (ARGS="-k name" chooses)
 	$(MAKE) --no-print-directory all
