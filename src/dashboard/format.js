@@ -27,37 +27,39 @@ const symbolOf = (currency) => SYMBOLS[currency] ?? `${currency}\u00a0`;
 function myriads(digits) {
   let out = digits.slice(-4);
   if (digits.length > 4) out = `${digits.slice(-8, -4)}万${out}`;
-  if (digits.length > 8) out = `${commas(digits.slice(0, -8))}亿${out}`;
+  if (digits.length > 8) out = `${digits.slice(0, -8)}亿${out}`;
   return out;
 }
 
 const power = (exponent) => 10n ** BigInt(exponent);
 
-/* `digits` with a point before the last `places`. */
-function pointed(digits, places) {
-  if (places === 0) return commas(digits);
+/* `digits` with a point before the last `places`, and what is before it as `group` groups it. */
+function pointed(digits, places, group) {
+  if (places === 0) return group(digits);
   const all = digits.padStart(places + 1, '0');
-  return `${commas(all.slice(0, -places))}.${all.slice(-places)}`;
+  return `${group(all.slice(0, -places))}.${all.slice(-places)}`;
 }
 
 /*
  * `value` counts 10^-places. Three figures, whole ones from 1,000 on, rounded half up. What rounding
  * carries over is looked at again: 99,995,000 is 1.00亿, not 10,000万.
  */
-function short(value, places, lang) {
+function short(value, places, lang, group) {
   const unit = UNITS[lang].find(({ from }) => value >= power(from + places));
   const scale = places + (unit?.scale ?? 0);
   const whole = value / power(scale);
   const kept = !unit || whole >= 100n ? 0 : whole >= 10n ? 1 : 2;
   const step = power(scale - kept);
   const count = (value + step / 2n) / step;
-  if (count * step !== value) return short(count * step, places, lang);
-  return pointed(String(count), kept) + (unit?.mark ?? '');
+  if (count * step !== value) return short(count * step, places, lang, group);
+  return pointed(String(count), kept, group) + (unit?.mark ?? '');
 }
 
+/* Amounts grouped by 万 have no commas too, however short they are. */
 function compactAmount(size, lang) {
+  const group = lang === 'zh' ? String : commas;
   const small = size % 100 !== 0 && size < 10000;
-  return small ? pointed(String(size), 2) : short(BigInt(size), 2, lang);
+  return small ? pointed(String(size), 2, group) : short(BigInt(size), 2, lang, group);
 }
 
 /*
@@ -79,7 +81,7 @@ export function formatAmount(fen, { lang = 'en', currency = 'CNY', compact = fal
 export function formatCount(n, { lang = 'en', compact = false } = {}) {
   const size = Math.abs(n);
   const sign = n < 0 ? MINUS : '';
-  return sign + (compact ? short(BigInt(size), 0, lang) : commas(String(size)));
+  return sign + (compact ? short(BigInt(size), 0, lang, commas) : commas(String(size)));
 }
 
 /* Yuan with a point and nothing else, for files: -1234.05. */
