@@ -57,8 +57,8 @@ function colours() {
   };
 }
 
-/* Of zeros at the end of a figure those that follow its point say nothing on an axis. */
-const cut = (zeros) => (zeros.startsWith('.') ? '' : zeros);
+/* Zeros at the end of a figure that follow its point say nothing on an axis. */
+const cut = (figure) => figure.replace(/(\.\d*?)0+(?=\D*$)/, (_, kept) => (kept === '.' ? '' : kept));
 
 /* Draws with uPlot. */
 function plot(page, box, onHover) {
@@ -80,7 +80,7 @@ function plot(page, box, onHover) {
       { ...axis, grid: { show: false }, size: em * 1.6, gap: em * 0.2, space: em * 5,
         values: (_, splits) => splits.map((at) => page.clock(at, false)) },
       { ...axis, size: em * 4.2, gap: em * 0.4, space: em * 2.2,
-        values: (_, splits) => splits.map((fen) => page.compact(fen).replace(/\.?0+(?=\D*$)/, cut)) },
+        values: (_, splits) => splits.map((fen) => cut(page.compact(fen))) },
     ],
     series: [
       {},
@@ -148,6 +148,7 @@ export function makeChart(page, { topic }) {
   let drawer;
   let data;
   let minute;
+  let described = ''; // the minute, and whether anything was sold
   let hovered = null;
 
   function tell() {
@@ -162,12 +163,14 @@ export function makeChart(page, { topic }) {
       ? `${page.t('peak', { amount: page.figure(gross[peak]) })} · ${page.clock(times[peak], false)}` : '');
   }
 
-  /* What a screen reader says of the picture; once a minute is enough. */
+  const isEmpty = () => !data[1].some(Boolean) && !data[2].some(Boolean);
+
+  /* What a screen reader says of the picture; once a minute is enough, and when there is one. */
   function describe() {
     const [times, gross, refunded] = data;
     const sum = (values) => values.reduce((a, b) => a + b, 0);
     const peak = gross.indexOf(Math.max(...gross));
-    label.set(page.t('chartLabel', {
+    label.set(page.t(isEmpty() ? 'chartNone' : 'chartLabel', {
       gross: page.exact(sum(gross)),
       refunded: page.exact(-sum(refunded)),
       peak: page.exact(gross[peak]),
@@ -181,9 +184,12 @@ export function makeChart(page, { topic }) {
     drawer ??= uplot ? plot(page, box, (index) => { hovered = index; tell(); }) : shapes(box);
     drawer.set(data);
     tell();
-    if (Math.floor(now / MINUTE_MS) !== minute) describe();
     minute = Math.floor(now / MINUTE_MS);
-    empty.hidden = !page.live.get(topic) || data[1].some(Boolean) || data[2].some(Boolean);
+    const known = page.live.get(topic) !== undefined;
+    const about = known ? `${minute} ${isEmpty()}` : '';
+    if (about !== described) describe();
+    described = about;
+    empty.hidden = !known || !isEmpty();
   }
 
   function csv() {

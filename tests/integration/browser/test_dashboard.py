@@ -235,6 +235,8 @@ def test_the_page_can_be_used_by_keyboard_and_by_ear(browser, still):
                         "[t.querySelectorAll('[role=columnheader]').length,"
                         " t.querySelectorAll('tbody [role=row]').length])")
     assert all(headers >= 5 and rows for headers, rows in tables), tables
+    told = browser.js("return document.querySelector('.chart [role=img]').ariaLabel")
+    assert "¥0.00 sold" not in told and "sold" in told, "of what is drawn, not of what was before"
 
 
 def contrast(browser, css):
