@@ -7,6 +7,12 @@ import { Attribute, el, Text } from './dom.js';
 
 const STORE = 'livetally.token';
 const DENIED = ['unauthorized', 'token_expired', 'token_revoked', 'forbidden', 'auth_timeout'];
+const REASONS = {
+  unauthorized: 'tokenInvalid',
+  token_expired: 'tokenExpired',
+  token_revoked: 'tokenRevoked',
+  forbidden: 'tokenScope',
+};
 
 /*
  * The token that came with the address, or with this tab before. It is taken out of the address at
@@ -109,7 +115,9 @@ export class Connection {
     }
     this.text.set(words);
     this.state.set(shown);
-    if (denied && !this.asked) this.prompt.ask(page, hasToken ? told.reason : undefined);
+    const key = REASONS[told.reason];
+    const reason = key ? page.t(key) : told.reason;
+    if (denied && !this.asked) this.prompt.ask(page, hasToken ? reason : undefined);
     if (denied) this.asked = true;
     if (told.state === 'live') {
       this.asked = false;

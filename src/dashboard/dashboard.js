@@ -253,7 +253,8 @@ function connect() {
     drawState();
   });
   live.on('error', ({ code, message, topic }) => {
-    if (topic && code !== 'unavailable') refuse(topic, message);
+    const reason = code === 'forbidden_topic' ? page.t('topicForbidden') : message;
+    if (topic && code !== 'unavailable') refuse(topic, reason);
   });
   if (page) page.live = live;
 }

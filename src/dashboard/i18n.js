@@ -37,6 +37,11 @@ export const TEXTS = {
   tokenField: ['Token', '令牌'],
   tokenSend: ['Connect', '连接'],
   topicRefused: ['Not shown: {reason}', '无法显示：{reason}'],
+  topicForbidden: ['this token may not see it', '此令牌无权查看'],
+  tokenInvalid: ['it is not valid', '无效'],
+  tokenExpired: ['it has expired', '已过期'],
+  tokenRevoked: ['it was revoked', '已被撤销'],
+  tokenScope: ['it lacks the scope view', '缺少 view 权限'],
 
   /* figures */
   soldToday: ['Sold today', '今日销售额'],

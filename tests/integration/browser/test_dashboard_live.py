@@ -105,6 +105,15 @@ def test_without_a_token_it_asks_for_one(browser, folder, redis, keys):
     eventually(lambda: figures(browser)["today"]["gross"] == 0)
 
 
+def test_what_a_token_may_not_see_is_not_shown_as_nothing(browser, folder, redis, keys):
+    daemon = Daemon(folder, redis, {"auth.keys": keys.path})
+    token = keys.mint("view", topics=["total", "top/hosts"])
+    open_live(browser, f"{daemon.url}/?lang=zh&token={token}")
+    eventually(lambda: browser.texts(".ticker .refusal") == ["无法显示：此令牌无权查看"])
+    eventually(lambda: browser.text(".hosts .empty") == "今日暂无销售")
+    assert browser.text(".ticker .empty") == browser.text(".products .empty") == ""
+
+
 def test_a_change_of_rank_moves_the_row(browser, folder, redis):
     """The same row, gliding; at once for who wants no motion. What has the focus keeps it."""
     daemon = Daemon(folder, redis)
