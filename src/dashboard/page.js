@@ -41,8 +41,8 @@ export class Page {
     return Math.abs(fen) < most ? this.amount(fen) : this.compact(fen);
   }
 
-  count(n) {
-    return formatCount(n, { lang: this.lang });
+  count(n, compact = false) {
+    return formatCount(n, { lang: this.lang, compact });
   }
 
   orders(n) {

@@ -40,7 +40,7 @@ class Row {
     texts.host.set(name('host', order.host_id));
     texts.product.set(name('product', order.product_id));
     texts.county.set(name('county', order.county));
-    texts.units.set(`×${page.count(order.quantity)}`);
+    texts.units.set(`×${page.count(order.quantity, true)}`);
     texts.amount.set(page.figure(order.amount, SHORT_FROM_FEN));
     links.host.set(linkTo('host', order.host_id));
     links.product.set(linkTo('product', order.product_id));
