@@ -270,3 +270,5 @@ def test_text_stands_out_from_what_is_behind_it(browser, still, theme):
     browser.js("document.documentElement.dataset.state = 'stale'")
     for css in (".state", ".hero span", ".figure dd", ".board td, .board th"):
         assert contrast(browser, css) >= 4.5, f"stale {css}"
+    for css in (".tiles", ".legend", ".key", ".chart-box"):
+        assert browser.find(css).value_of_css_property("opacity") == "1", f"stale {css}"
