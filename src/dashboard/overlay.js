@@ -298,7 +298,7 @@ function over(ms) {
   return brokenMs === null || performance.now() - brokenMs >= ms - 1;
 }
 
-document.documentElement.lang = lang;
+document.documentElement.lang = lang === 'zh' ? 'zh-CN' : lang;
 document.documentElement.dataset.theme = options.theme;
 document.documentElement.style.setProperty('--scale', String(options.scale));
 body.mark.set('');
