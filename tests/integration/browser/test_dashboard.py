@@ -46,10 +46,13 @@ def still():
                 ends_at=now + 3_600_000, goal=4 * LARGEST),
         order("long", order_id="l1", host_id="long", product_id="long", session_id="goal",
               county="422828", quantity=100_000, amount=LARGEST),
+        # Of another day: today is not all time.
+        order("old", order_id="o1", host_id="old", county="422828", product_id="long", amount=70_000,
+              time=now - 2 * 86_400_000),
         order("evil", order_id="e1", host_id="evil", product_id="long", county="422828", amount=5),
     ]
     events += [order("many", order_id=f"m{i}", host_id=f"many-{i % 4}", product_id="long",
-                     county="422828", quantity=1, amount=LARGEST) for i in range(40)]
+                     county="422828", quantity=100_000, amount=LARGEST) for i in range(40)]
     events.append(refund("long", order_id="l1", refund_id="r1", amount=LARGEST // 4, quantity=1))
     body = "\n".join(json.dumps(event) for event in events)
     answer = post_events(daemon, body, "application/x-ndjson")
@@ -63,6 +66,11 @@ def still():
 def test_the_figures_are_those_of_the_daemon(browser, still, language):
     open_live(browser, f"{still.url}/?lang={language}")
     eventually(lambda: shows(browser, still.daemon))
+    shown = figures(browser)
+    assert shown["all"]["gross"] == shown["today"]["gross"] + 70_000
+    units = browser.find(".ticker tbody .units")
+    eventually(lambda: units.text == {"en": "×100K", "zh": "×10.0万"}[language])
+    assert browser.js("return arguments[0].scrollWidth <= arguments[0].clientWidth", units), "cut"
 
 
 @pytest.mark.parametrize("name, topic", [("hosts", "top/hosts"), ("counties", "top/counties"),
