@@ -222,6 +222,7 @@ static void send_away(struct connection *connection, struct admission *admission
     auth_forget_words(connection);
     connection->words = mem_alloc(sizeof(*connection->words));
     *connection->words = admission->why;
+    connection->explained = true;
     connection_say_goodbye(connection, admission->refusal == AUTH_REFUSAL_SCOPE ? GOODBYE_FORBIDDEN
                                                                                 : GOODBYE_TOKEN);
 }

@@ -199,8 +199,8 @@ static void write_goodbye(struct connection *connection)
 {
     struct buffer *out = connection_begin(connection);
     uint64_t retry_ms = RETRY_BASE_MS + server_random(connection->server) % RETRY_SPREAD_MS;
-    struct slice message = connection->words ? buffer_slice(connection->words)
-                                             : slice_of(goodbyes[connection->goodbye].message);
+    struct slice message = connection->explained ? buffer_slice(connection->words)
+                                                 : slice_of(goodbyes[connection->goodbye].message);
 
     buffer_append_byte(out, '{');
     json_field_string(out, "type", SLICE("goodbye"));

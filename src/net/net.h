@@ -161,10 +161,11 @@ struct connection {
     bool nameless : 1;     /* came without a token that it needs */
     bool may_auth : 1;     /* may bring a token as its first message, which it doesn't need */
     bool tls : 1;
-    bool proxied : 1; /* came to a listener of proxies */
-    bool cut_off : 1; /* its memory counts no more: it is being closed for that */
-    struct ip peer;   /* the other end, or whom a PROXY header named */
-    struct ip client; /* whom X-Forwarded-For names, if the peer may; limits go by this */
+    bool proxied : 1;   /* came to a listener of proxies */
+    bool cut_off : 1;   /* its memory counts no more: it is being closed for that */
+    bool explained : 1; /* words are for the peer, and no longer from it */
+    struct ip peer;     /* the other end, or whom a PROXY header named */
+    struct ip client;   /* whom X-Forwarded-For names, if the peer may; limits go by this */
     struct place address, token;
     struct meter meter;
     int64_t slow_since_ms; /* loop time: held back again and again since */
@@ -177,7 +178,7 @@ struct connection {
     int64_t since_ms;          /* loop time: start of the phase, or of the ping */
     struct grant *grant;       /* a WebSocket's; a reference of its own; NULL: no limits */
     struct inbound inbound;
-    struct buffer *words; /* an auth message as it comes, then why it was refused; or NULL */
+    struct buffer *words; /* an auth message as it comes; explained: why it was refused; or NULL */
     union {
         struct ingest *ingest;
         struct http_request *request;

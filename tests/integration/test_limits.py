@@ -262,6 +262,7 @@ def test_connections_of_one_token(own):
     late.send({"type": "auth", "token": token})
     assert late.wait_closed() == 4429
     assert [m["code"] for m in late.messages] == ["too_many_connections"]
+    assert "token" in late.messages[0]["message"] and token not in late.messages[0]["message"]
     answer = request(daemon, "GET", "/v1/totals?topic=total", token)
     assert answer.status == 429 and answer.headers["Retry-After"]
     assert refused(daemon, "token") == 3
