@@ -279,9 +279,7 @@ int http_body(struct connection *connection, const char *data, size_t size)
     if (connection->kind != KIND_HTTP || !request || request->discard || !request->parcel)
         return 0;
     text = &request->parcel->post.message.text;
-    if (size > connection->server->options.message_bytes - text->size)
-        return -1; /* lws holds it to Content-Length, which was fine */
-    if (size > 0)
+    if (size > 0) /* lws holds it to Content-Length, which was fine by the limit of then */
         buffer_append(text, data, size);
     return 0;
 }

@@ -230,7 +230,7 @@ void ingest_receive(struct connection *connection, const char *data, size_t size
     if (!parcel)
         return;
     text = &parcel->post.message.text;
-    if (size > connection->server->options.message_bytes - text->size) {
+    if (text->size + size > connection->server->options.message_bytes) {
         ingest->arriving = NULL;
         parcel_free(parcel);
         connection_say_goodbye(connection, GOODBYE_TOO_BIG);

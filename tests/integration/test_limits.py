@@ -14,7 +14,7 @@ from clients import Tool, Viewer, get, http_request, metrics, post_events, total
 from events import order
 from harness import PATIENCE, Daemon, livetallyd, wait_for
 from tokens import bearer, nothing_shows_a_token, own, place, request
-from wire import CLOSE, CONTINUATION, TEXT, Raw, frame, handshake, header, text
+from wire import CLOSE, CONTINUATION, PING, PONG, TEXT, Raw, frame, handshake, header, text
 
 USAGE = 2
 KIB = 1 << 10
@@ -537,7 +537,7 @@ def test_limits_change_while_connections_are_open(folder, redis):
     conf = folder.path / "l.conf"
     conf.write_text("[limits]\nmessages_per_s = 1\nburst_ms = 1000\n")
     daemon = Daemon(folder, redis, args=["--config", conf])
-    slow = Raw(daemon)
+    slow, part = Raw(daemon), Raw(daemon)
     for number in range(100):
         slow.post(order("slow", number))
     assert slow.message("ack")
@@ -545,7 +545,10 @@ def test_limits_change_while_connections_are_open(folder, redis):
     slow.settle()  # it would have taken 100 s
     with Viewer(daemon) as viewer:
         assert len(viewer.subscribe("total", "ticker", "top/hosts")["topics"]) == 3
-        said = reload(daemon, conf, {"connections": 4, "topics_per_viewer": 3, "ping_idle_ms": 100,
+        part.send(frame(TEXT, b" " * 3000, fin=False))
+        part.send(frame(PING, b"x"))
+        assert part.next_frame_of(PONG) == b"x", "the part has been read"
+        said = reload(daemon, conf, {"connections": 5, "topics_per_viewer": 3, "ping_idle_ms": 100,
                                      "message_bytes": 2048, "assembly_bytes": 2048})
         assert "restart" not in said
         assert viewer.subscribe("top/products")["errors"][0]["code"] == "too_many_topics"
@@ -553,6 +556,8 @@ def test_limits_change_while_connections_are_open(folder, redis):
         assert sent_away(daemon) == (4429, "too_many_connections")
         slow.send(text(" " * 3000))
         assert goodbye_of(slow)[0] == 1009
+        part.send(frame(CONTINUATION, b" " * 3000, fin=False))
+        assert goodbye_of(part)[0] == 1009, "also of what began under the old limit"
         assert more[0].next_frame_of(9) is not None, "a ping"
         said = reload(daemon, conf, {"connections": 1_000_000, "hosts": 50_000})
         assert "only a restart applies it" in said and "limits.connections (" in said
