@@ -89,6 +89,7 @@ void connection_gone(struct connection *connection)
     leave_kind(connection);
     memory_leave(connection);
     connection->phase = PHASE_DEAD;
+    rest_end(connection);
     inbound_forget(connection);
     liveness_cancel(connection);
 }

@@ -296,7 +296,7 @@ int http_body_complete(struct connection *connection)
 
 void http_rebound(struct connection *connection)
 {
-    connection->sending = false;
+    rest_end(connection);
     if (connection->kind == KIND_HTTP && connection->phase == PHASE_OPEN)
         connection_pause(connection, PAUSE_HTTP, false);
 }

@@ -102,22 +102,18 @@ void http_shut_half(struct connection *connection)
         return;
     }
     if (connection->sending) {
-        connection->sending = false;
+        rest_end(connection);
         connection_pause(connection, PAUSE_HTTP, true);
         connection_set_phase(connection, PHASE_CLOSING); /* whose time begins now */
     }
     tls_shut_half(connection);
 }
 
-/*
- * Of a connection that is paused lws doesn't send what it holds either, and turns in circles when
- * there is room. So one with a part of an answer isn't paused, and has a deadline instead.
- */
+/* A connection with a part of an answer has a deadline for that. */
 static bool hold_rest(struct connection *connection)
 {
-    connection->sending = lws_partial_buffered(connection->wsi);
-    if (connection->sending)
-        connection_pause(connection, PAUSE_HTTP, false);
+    if (lws_partial_buffered(connection->wsi))
+        rest_begin(connection);
     return connection->sending;
 }
 

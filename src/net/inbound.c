@@ -331,6 +331,10 @@ static ssize_t read_inspected(struct connection *connection, const struct source
 {
     const struct inbound *inbound = &connection->inbound;
 
+    if (connection->sending && !source->ssl) {
+        errno = EAGAIN; /* lws would end the answer under way for what comes behind a body */
+        return -1;
+    }
     for (int discarded = 0; discarded < DISCARDS_PER_TURN;) {
         size_t kept = inbound->mode == INBOUND_HEAD ? inbound->u.head.size : 0;
         ssize_t got;

@@ -146,7 +146,8 @@ struct connection {
     struct lws *wsi;
     struct connection *prev, *next;
     struct connection *wheel_prev, *wheel_next;
-    int32_t wheel_slot; /* -1: in none */
+    struct connection *rest_prev, *rest_next; /* in server->flowing */
+    int32_t wheel_slot;                       /* -1: in none */
     uint8_t kind;
     uint8_t phase;
     uint8_t goodbye;       /* enum goodbye, from PHASE_GOODBYE on */
@@ -157,6 +158,8 @@ struct connection {
     bool pinged : 1;       /* since heard_ms */
     bool binary : 1;       /* the message under way */
     bool sending : 1;      /* HTTP: lws holds a part of an answer */
+    bool flowing : 1;      /* and there was room for it */
+    bool awaits_room : 1;  /* its socket is in the server's epoll */
     bool stream : 1;       /* KIND_LIVE by server-sent events: still HTTP for lws */
     bool nameless : 1;     /* came without a token that it needs */
     bool may_auth : 1;     /* may bring a token as its first message, which it doesn't need */
@@ -249,6 +252,8 @@ struct server {
 
     struct http_request *requests; /* to be served before the loop sleeps */
     struct connection *faulty;     /* what they sent breaks rules; told before the loop sleeps */
+    struct connection *flowing;    /* whose answers' rests are being sent */
+    int room_fd;                   /* epoll of those whose sockets are full */
     struct ingest *dirty;          /* connections with acks to send before the loop sleeps */
     struct parcel *parcels;        /* free ones */
     uint64_t parcel_bytes;         /* memory those hold */
@@ -267,6 +272,7 @@ struct server {
     uv_timer_t wheel_timer;
     uv_timer_t close_timer;
     uv_timer_t proxy_timer;
+    uv_poll_t room_poll;
     uv_idle_t close_idle;
     uint32_t handles; /* of ours, open */
     uint32_t close_turns;
@@ -497,6 +503,14 @@ bool http_has_leftovers(struct connection *connection);
 /* For lws's callbacks before there is a request: answers, and returns -1, which closes. */
 int http_refuse(struct connection *connection, int status, const char *code, const char *text,
                 const char *headers);
+
+/* http_rest.c: of an answer that lws holds a part of */
+int rest_init(struct server *server, struct error *error);
+void rest_start(struct server *server);
+void rest_done(struct server *server);
+void rest_begin(struct connection *connection);
+void rest_end(struct connection *connection); /* it is sent, or nobody waits for it any more */
+void rest_look(struct server *server);        /* before the loop sleeps */
 
 /* http_serve.c */
 void http_expired(struct connection *connection);

@@ -53,6 +53,7 @@ static void on_flush(uv_prepare_t *prepare)
 {
     inbound_tell_faults(prepare->data);
     http_serve_ready(prepare->data);
+    rest_look(prepare->data);
     ingest_flush_dirty(prepare->data);
 }
 
@@ -70,6 +71,7 @@ static void init_handles(struct server *server)
     server->close_idle.data = server;
     liveness_init(server);
     proxy_init(server);
+    rest_start(server);
     (void)uv_prepare_start(&server->flush, on_flush);
 }
 
@@ -94,13 +96,18 @@ int server_new(uv_loop_t *loop, const struct server_options *options, const stru
     if (getrandom(&server->random, sizeof(server->random), 0) < 0)
         server->random = uv_hrtime();
     peer_init(server);
-    result = context_start(server, error);
+    result = rest_init(server, error);
     if (result)
         goto out;
+    result = context_start(server, error);
+    if (result)
+        goto out_rest;
     server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     init_handles(server);
     *ret_server = server;
     return 0;
+out_rest:
+    rest_done(server);
 out:
     free(server);
     return result;
@@ -145,7 +152,7 @@ static void close_handles(struct server *server)
         (uv_handle_t *)&server->flush,       (uv_handle_t *)&server->hub_soon,
         (uv_handle_t *)&server->hub_timer,   (uv_handle_t *)&server->wheel_timer,
         (uv_handle_t *)&server->close_timer, (uv_handle_t *)&server->close_idle,
-        (uv_handle_t *)&server->proxy_timer,
+        (uv_handle_t *)&server->proxy_timer, (uv_handle_t *)&server->room_poll,
     };
 
     server->handles = sizeof(handles) / sizeof(handles[0]);
@@ -207,6 +214,7 @@ void server_free(struct server *server)
         free(server->listeners[i]);
     if (server->reserve_fd >= 0)
         (void)close(server->reserve_fd);
+    rest_done(server);
     inbound_done();
     parcel_drop_all(server);
     peer_done(server);

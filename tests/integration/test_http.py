@@ -1,8 +1,12 @@
 """PROTOCOL, "HTTP, same port": every row of the table."""
+import contextlib
 import http.client
 import json
+import os
 import re
+import select
 import socket
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -213,16 +217,67 @@ def test_large_answers_arrive_whole_also_slowly(shared, tool, uid):
 
 
 def test_who_does_not_read_his_answer_is_not_waited_for(folder, redis):
-    """By a Unix socket: those of TCP take megabytes, and then the answer is no longer ours."""
     path = folder.path / "s"
     daemon = Daemon(folder, redis, {"limits.message_ms": 1000}, ("127.0.0.1:0", f"unix:{path}"))
     count = 'livetally_limit_used{name="connections"}'
-    with Tool(daemon) as tool, socket.socket(socket.AF_UNIX) as deaf:
+    with Tool(daemon) as tool, contextlib.ExitStack() as stack:
+        request = f"GET {big_answer(daemon, tool, 'h')} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+        deaf = [stack.enter_context(before_answer(path, request)) for _ in range(3)]
+        deaf[1].sendall(b"GET")
+        deaf[2].shutdown(socket.SHUT_WR)
+        assert metrics(daemon)[count] == 5, "tool, this one and those"
+        for peer in deaf:
+            look = select.poll()
+            look.register(peer, 0)
+            assert look.poll(10_000 * PATIENCE), "it is left"
+        wait_for(lambda: metrics(daemon)[count] == 2, 10, "all to be gone")
+    daemon.stop()
+
+
+def before_answer(path, request):
+    """A connection that has a large answer to read. By a Unix socket: those of TCP take megabytes,
+    and then the answer is no longer ours."""
+    peer = socket.socket(socket.AF_UNIX)
+    peer.settimeout(10 * PATIENCE)
+    peer.connect(str(path))
+    peer.sendall(request)
+    assert peer.recv(4, socket.MSG_PEEK) == b"HTTP"
+    return peer
+
+
+def is_asleep(process):
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+def read_answers(peer):
+    """Bodies, as JSON, of all the answers that come until it is closed."""
+    data = b"".join(iter(lambda: peer.recv(65536), b""))
+    while data:
+        head, _, data = data.partition(b"\r\n\r\n")
+        size = int(re.search(rb"Content-Length: (\d+)", head)[1])
+        assert head.startswith(b"HTTP/1.1 200 ") and len(data) >= size
+        yield json.loads(data[:size])
+        data = data[size:]
+
+
+def test_what_comes_behind_a_large_answer_waits_for_its_end(folder, redis):
+    """And keeps nobody busy meanwhile."""
+    path = folder.path / "s"
+    daemon = Daemon(folder, redis, {"limits.message_ms": 60_000}, ("127.0.0.1:0", f"unix:{path}"))
+    body = json.dumps([{"type": "order", "id": "x" * 64}] * 1000)
+    post = (f"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"{body}").encode()
+    with Tool(daemon) as tool:
         query = big_answer(daemon, tool, "h")
-        deaf.connect(str(path))
-        deaf.sendall(f"GET {query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        wait_for(lambda: metrics(daemon)[count] == 3, 10, "tool, this one and that one")
-        wait_for(lambda: metrics(daemon)[count] == 2, 10, "that one to be left")
+        for requests in (f"GET {query} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), post):
+            with before_answer(path, requests) as peer:
+                peer.sendall(requests[:20])
+                wait_for(lambda: is_asleep(daemon), 10, "it to sleep")
+                peer.sendall(requests[20:])
+                peer.shutdown(socket.SHUT_WR)
+                wait_for(lambda: is_asleep(daemon), 10, "it to sleep")
+                first, second = read_answers(peer)
+            assert first.keys() == second.keys()
     daemon.stop()
 
 
