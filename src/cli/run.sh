@@ -40,7 +40,7 @@ setsid "$build/livetallyd" "$@" \
     >"$log" 2>&1 </dev/null &
 daemon=$!
 tries=0
-until grep -q ' ready on ' "$log"; do
+until grep -qs ' ready on ' "$log"; do # the log may not be there yet
     tries=$((tries + 1))
     if ! kill -0 "$daemon" 2>/dev/null || [ "$tries" -gt 300 ]; then
         echo "livetallyd did not start:" >&2
