@@ -262,7 +262,8 @@ function connect() {
 /* The server won't show a topic to this token, or doesn't know it: its panel says so. */
 function refuse(topic, reason) {
   for (const panel of panels.filter(({ topics: own }) => own.includes(topic))) {
-    if (panel.node.querySelector('.refusal')) continue;
+    if ('refused' in panel.node.dataset) continue;
+    panel.node.dataset.refused = '';
     panel.node.append(el('p', { class: 'refusal' }, page.t('topicRefused', { reason })));
   }
 }
