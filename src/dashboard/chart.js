@@ -71,13 +71,13 @@ function plot(page, box, onHover) {
     ms: 1,
     legend: { show: false },
     cursor: { y: false, drag: { setScale: false, x: false, y: false }, points: { show: false } },
-    padding: [em * 0.5, em * 0.5, 0, 0],
+    padding: [em * 0.5, em * 1.1, 0, 0], // at the right: half a time
     scales: {
       x: { time: true, range: (_, from, to) => [from - MINUTE_MS / 2, to + MINUTE_MS / 2] },
       y: { range: (_, least, most) => [Math.min(0, least * 1.15), Math.max(LEAST_FEN, most * 1.08)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, size: em * 1.6, gap: em * 0.2, space: em * 5,
+      { ...axis, grid: { show: false }, size: em * 1.9, gap: em * 0.5, space: em * 5,
         values: (_, splits) => splits.map((at) => page.clock(at, false)) },
       { ...axis, size: em * 4.2, gap: em * 0.4, space: em * 2.2,
         values: (_, splits) => splits.map((fen) => cut(page.compact(fen))) },
