@@ -5,6 +5,7 @@
 #include "log_sink.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,16 @@ static void append_time(struct buffer *line, int64_t wall_ms)
     buffer_printf(line, "%s.%03dZ ", text, (int)(wall_ms % 1000));
 }
 
+/* A reader of a pipe that stands still must not hold up everything: lines are lost then. */
+static void write_if_taken(struct slice line)
+{
+    struct pollfd stream = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&stream, 1, 0) != 1 || !(stream.revents & POLLOUT))
+        return;
+    ssize_t ignored = write(STDERR_FILENO, line.data, line.size);
+    (void)ignored; /* nowhere to tell */
+}
+
 static void sink_write(void *context, enum log_level level, const char *text)
 {
     const struct log_sink *sink = context;
@@ -55,8 +66,7 @@ static void sink_write(void *context, enum log_level level, const char *text)
         buffer_append_byte(&line, byte < ' ' || byte == 127 ? ' ' : *at);
     }
     buffer_append_byte(&line, '\n');
-    ssize_t ignored = write(STDERR_FILENO, line.data, line.size);
-    (void)ignored; /* nowhere to tell */
+    write_if_taken(buffer_slice(&line));
     buffer_done(&line);
 }
 

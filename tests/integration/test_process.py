@@ -1,14 +1,16 @@
 """The process itself: where its state goes, signals, and the watchdog of systemd."""
+import contextlib
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from clients import Tool, metrics
 from events import order
-from harness import PATIENCE, Daemon, livetallyd, wait_for
+from harness import PATIENCE, Daemon, livetallyd, popen, wait_for
 
 
 def test_help_names_every_key_of_the_configuration():
@@ -51,6 +53,27 @@ def test_a_closed_terminal_stops_it_in_order(folder):
     assert daemon.wait_exit() == 0
     os.close(ours)
     os.close(its_own)
+
+
+def test_a_log_that_nobody_reads_holds_nothing_up(folder, redis):
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    daemon = Daemon(folder, redis, start=False)
+    daemon.process = popen(daemon.command(), stdout=subprocess.DEVNULL, stderr=writer)
+    wait_for(daemon.listening, 15, "the daemon to listen")
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("unread")) == "accepted"
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: metrics(daemon)["livetally_reloads_total"] == 1, 10, "the reload")
+    assert not os.read(reader, 1 << 20).strip(b"\0"), "there was no room"
+    daemon.stop()
+    assert os.read(reader, 1 << 16).endswith(b"stopped\n"), "it goes on when it is read"
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_second_signal_ends_it_at_once(folder, redis):
