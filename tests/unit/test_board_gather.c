@@ -129,6 +129,70 @@ static void what_a_load_overtook_is_not_gathered(void **state)
     board_free(board);
 }
 
+/* More than can be gathered, while our own lane's facts wait: each counts once, in every group. */
+static void a_large_commit_that_a_load_overtook(void **state)
+{
+    const uint32_t count = 2 * GATHERED_MAX + 1;
+    struct board *board = new_board(1000000);
+    struct group *hosts = load_empty(board, all_host);
+    struct group *total = board_open(board, all_total);
+    struct board_image *image = board_image_new(all_total, &china);
+    struct fact *facts = many_orders(count);
+    struct fact fact = order(1, 2, 100);
+
+    (void)state;
+    apply(board, LANE + 1, 1, false, fact);
+    board_load_begin(board, total);
+    board_image_fact(image, 1, &fact);
+    for (uint32_t i = 0; i < count; i++)
+        board_image_fact(image, 2, &facts[i]);
+    assert_int_equal(board_load_merge(board, total, LANE + 1, false, 2, image), 0);
+    assert_true(board_load_finish(board, total));
+    apply(board, LANE, 1, true, fact);
+    assert_int_equal(board_own_version(board, 1), 0);
+    board_apply(board, LANE + 1, 2, false, facts, count, NOW_MS);
+    assert_int_equal(board->gathering.count, 0);
+    assert_int_equal(board_own_version(board, 1), 1);
+    apply(board, LANE + 1, 3, false, fact);
+    assert_int_equal(board->gathering.count, 1);
+    board_spread(board);
+    assert_int_equal(group_get(total, TOTAL_CELL).v[METRIC_ORDERS], count + 3);
+    assert_int_equal(group_get(hosts, 1).v[METRIC_ORDERS], count + 3);
+    assert_int_equal(group_cell(total, TOTAL_CELL)->own.v[METRIC_ORDERS], 1);
+    board_image_free(image);
+    free(facts);
+    board_free(board);
+}
+
+/* A lane's facts pass over what no group shows, and count from the moment that one does. */
+static void other_lanes_count_in_what_is_shown_alone(void **state)
+{
+    struct board *board = new_board(1000);
+    struct group *hosts;
+
+    (void)state;
+    apply(board, LANE, 1, true, order(1, 2, 100));
+    apply(board, LANE + 1, 1, false, order(1, 2, 1000));
+    assert_int_equal(board->shown[ROLLUP_HOST][PERIOD_ALL], 0);
+    assert_int_equal(gross(board, all_host, 1), 100);
+    hosts = board_open(board, all_host);
+    board_load_begin(board, hosts);
+    assert_int_equal(board->shown[ROLLUP_HOST][PERIOD_ALL], 1);
+    board_load_abort(board, hosts);
+    assert_int_equal(board->shown[ROLLUP_HOST][PERIOD_ALL], 0);
+    board_free(board);
+    board = new_board(1000);
+    hosts = load_empty(board, all_host);
+    apply(board, LANE + 1, 1, false, order(1, 2, 1000));
+    board_spread(board);
+    assert_int_equal(group_get(hosts, 1).v[METRIC_GROSS], 1000);
+    board_set_now(board, 1000);
+    assert_int_equal(board_evict(board, 1000), 1);
+    assert_null(board_find(board, all_host));
+    assert_int_equal(board->shown[ROLLUP_HOST][PERIOD_ALL], 0);
+    board_free(board);
+}
+
 static void minutes_long_gone_are_not_counted_by(void **state)
 {
     struct board *board = new_board(1000);
@@ -169,6 +233,8 @@ int main(void)
         cmocka_unit_test(cells_count_up_to_a_version),
         cmocka_unit_test(a_commit_is_spread_as_a_whole),
         cmocka_unit_test(what_a_load_overtook_is_not_gathered),
+        cmocka_unit_test(a_large_commit_that_a_load_overtook),
+        cmocka_unit_test(other_lanes_count_in_what_is_shown_alone),
         cmocka_unit_test(minutes_long_gone_are_not_counted_by),
         cmocka_unit_test(a_bound_is_asked_without_spreading),
     };
