@@ -13,49 +13,44 @@ export function el(tag, attributes = {}, ...children) {
 }
 
 /*
- * One piece of text on the page. What is written already is remembered here, since asking the page
- * costs more than knowing, and a text that is written anew is laid out anew.
+ * Something on the page that is written again and again. What is written already is remembered here,
+ * since asking the page costs more than knowing, and what is written anew is laid out anew.
  */
-export class Text {
-  constructor(initial = '') {
-    this.node = document.createTextNode(initial);
-    this.shown = initial;
+class Written {
+  constructor(node, name, shown) {
+    this.node = node;
+    this.name = name;
+    this.shown = shown;
   }
 
   set(value) {
     if (value === this.shown) return;
     this.shown = value;
+    this.write(value);
+  }
+}
+
+export class Text extends Written {
+  constructor(initial = '') {
+    super(document.createTextNode(initial), undefined, initial);
+  }
+
+  write(value) {
     this.node.data = value;
   }
 }
 
-/* The same for an attribute; undefined takes it away. */
-export class Attribute {
-  constructor(node, name) {
-    this.node = node;
-    this.name = name;
-    this.shown = undefined;
-  }
-
-  set(value) {
-    if (value === this.shown) return;
-    this.shown = value;
+/* Undefined takes it away. */
+export class Attribute extends Written {
+  write(value) {
     if (value === undefined) this.node.removeAttribute(this.name);
     else this.node.setAttribute(this.name, value);
   }
 }
 
-/* And for a property of style, by way of the script, which a strict policy allows. */
-export class Style {
-  constructor(node, name) {
-    this.node = node;
-    this.name = name;
-    this.shown = undefined;
-  }
-
-  set(value) {
-    if (value === this.shown) return;
-    this.shown = value;
+/* A property of style, by way of the script, which a strict policy allows. */
+export class Style extends Written {
+  write(value) {
     this.node.style.setProperty(this.name, value);
   }
 }
