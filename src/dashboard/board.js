@@ -107,7 +107,7 @@ export function makeBoard(page, { of, topic, long = false }) {
   return {
     node,
     topics: [topic],
-    restMs: 240, // below the default interval: only faster ones are slowed down
+    restMs: 300, // with its slack as often as at the default interval
     measure(resized) {
       if (resized || rowPx === 0) rowPx = body.firstChild?.offsetHeight ?? 0;
     },

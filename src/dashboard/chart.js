@@ -204,7 +204,7 @@ export function makeChart(page, { topic }) {
   return {
     node,
     topics: [topic],
-    restMs: 400,
+    restMs: 1000,
     update,
     tick() {
       if (Math.floor(page.now() / MINUTE_MS) !== minute) update();

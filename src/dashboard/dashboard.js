@@ -58,6 +58,8 @@ let connection;
 let search;
 let frame = 0;
 let later; // the timer of panels that rest
+/* So much earlier or later a panel is drawn, to share the frame of an update: each frame costs. */
+const SLACK_MS = 60;
 let told = { state: 'connecting', stale: true, since: null, reason: null };
 let live;
 let title;
@@ -77,10 +79,11 @@ function draw() {
     panel.due ||= panel.topics.some((topic) => dirty.has(topic));
     if (!panel.due) continue;
     const rest = (panel.drawnAt ?? -Infinity) + (panel.restMs ?? 0) - now;
-    if (rest > 0) {
+    if (rest > SLACK_MS) {
       wait = Math.min(wait, rest);
     } else {
-      panel.drawnAt = now;
+      /* Drawn without figures it doesn't rest: the first ones are shown at once. */
+      panel.drawnAt = panel.topics.some((topic) => live.get(topic)) ? now : undefined;
       panel.due = false;
       panel.update();
     }
@@ -88,7 +91,7 @@ function draw() {
   title?.();
   dirty.clear();
   clearTimeout(later);
-  if (wait < Infinity) later = setTimeout(drawSoon, wait);
+  if (wait < Infinity) later = setTimeout(drawSoon, wait + SLACK_MS);
 }
 
 function drawSoon() {

@@ -75,7 +75,7 @@ export function makeMap(page, { current } = {}) {
   return {
     node,
     topics: [TOPIC],
-    restMs: 400,
+    restMs: 1000,
     update() {
       const rows = page.live.get(TOPIC)?.rows ?? [];
       const byId = new Map(rows.map((row) => [row.id, row]));

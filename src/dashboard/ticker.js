@@ -88,7 +88,7 @@ export function makeTicker(page, { topic }) {
   return {
     node,
     topics: [topic],
-    restMs: 400,
+    restMs: 500,
     measure(resized) {
       if (resized || rowPx === 0) rowPx = rows[0].node.offsetHeight;
     },

@@ -89,6 +89,7 @@ def test_the_map_shows_the_provinces_and_leads_to_their_counties(browser, still)
     expected = {row["id"]: row["gross"]
                 for row in totals(still.daemon, "top/provinces?n=100")["topics"]
                 ["top/provinces?n=100"]["rows"]}
+    eventually(lambda: browser.find_all(".tiles .tile:not([data-step='0'])"))
     shown = eventually(lambda: len(browser.find_all(".tiles .tile")) == 34 and browser.js(
         "return Object.fromEntries([...document.querySelectorAll('.tiles .tile')].map(t =>"
         "[t.hash.split('/').at(-1), [t.dataset.step, t.ariaLabel]]))"))
