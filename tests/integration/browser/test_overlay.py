@@ -120,7 +120,7 @@ def test_gone_while_figures_may_be_old_and_back_without_a_reload(browser, daemon
     assert browser.js("return window.same"), "it was not loaded anew"
     redis.client().flushall()
     eventually(lambda: browser.text(".total .sum") == yuan(0) and is_shown(browser), 20)
-    assert rows(browser, ".ticker", ".name") == []
+    eventually(lambda: rows(browser, ".ticker", ".name") == [])
     assert browser.console_errors(but=GONE) == []
 
 
