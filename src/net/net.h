@@ -7,11 +7,12 @@
  *   live.c       /v1/live; sse.c: as events       upgrade.c    who may become a WebSocket
  *   http*.c      requests and answers             parcel.c     posts under way, recycled
  *   server.c     the public face, shutdown        assets.c     the pages, from memory
- *   auth.c       who it is, and what he may do     peer.c       whose it is, and how many he has
- *   pace.c       how fast somebody may send        memory.c     what all of them hold of it
- *   proxy.c      the head that a proxy sends first  site.c      whose page asks
+ *   auth.c       who it is, and what he may do     site.c       whose page asks
+ *   proxy.c      the head that a proxy sends first
+ *   quota.h      whose it is and how many he has (peer.c), how fast he may send (pace.c), and what
+ *                all of them hold of our memory (memory.c)
  *   tls.c        certificates, and TLS as lws doesn't do it by itself
- *   inbound.c    what peers send, looked at before lws reads it; by head.c and framing.c
+ *   inbound.h    what peers send, looked at before lws reads it; by head.c and framing.c
  *
  * Ownership: a connection is made at accept and freed by LWS_CALLBACK_WSI_DESTROY; between lws's
  * CLOSED and that its phase is PHASE_DEAD and nothing may touch its wsi. Nothing here ever closes a
@@ -31,13 +32,14 @@
 #include <sys/types.h>
 #include <uv.h>
 
-#include "framing.h"
+#include "inbound.h"
 #include "livetally/buffer.h"
 #include "livetally/ip.h"
 #include "livetally/listen.h"
 #include "livetally/roster.h"
 #include "livetally/server.h"
 #include "livetally/tls.h"
+#include "quota.h"
 
 #define INGEST_PROTOCOL "livetally.ingest.v1"
 #define LIVE_PROTOCOL   "livetally.live.v1"
@@ -106,12 +108,6 @@ enum {
     PAUSE_ALL = 15,
 };
 
-/* Where a connection counts. */
-struct place {
-    struct party *party; /* NULL: nowhere */
-    bool guest;          /* over the limit: not among its members */
-};
-
 struct connection;
 struct http_request;
 struct ingest;
@@ -126,19 +122,6 @@ struct parcel {
     uint64_t waiting_bytes;     /* of memory, while it waits for Redis */
     uint64_t unread_bytes;      /* of memory, while its ack can't be written */
     bool done;
-};
-
-/* inbound.c: what is expected of a peer, and how far it came. */
-struct inbound {
-    union {
-        struct buffer head;     /* of a request, until all of it is here */
-        struct framing framing; /* of a WebSocket */
-        const char *why;        /* a head was refused */
-    } u;
-    struct connection *next; /* in server->faulty */
-    int fd;                  /* that it is known by, if it is */
-    uint8_t mode;
-    uint8_t fault;
 };
 
 struct connection {
@@ -305,48 +288,6 @@ void proxy_init(struct server *server);
 void proxy_accept(struct listener *listener, int fd, const struct ip *peer); /* takes fd */
 void proxy_close_all(struct server *server);
 
-/* peer.c */
-void peer_init(struct server *server);
-void peer_done(struct server *server);
-/* A proxy that is believed about who is behind it. */
-bool peer_is_trusted(const struct server *server, const struct ip *ip);
-/* There is room for one more of this address, or at least for telling it that there isn't. */
-bool peer_is_welcome(struct server *server, const struct ip *peer);
-void peer_arrive(struct connection *connection, const struct ip *peer);
-/*
- * At the head of each request: finds out who is behind the peer, and counts the connection for him,
- * which may refuse it. False: there is not even room for telling so.
- */
-bool peer_identify(struct connection *connection);
-/* The request, or the whole connection, came through a proxy, trusted or not. */
-bool peer_is_forwarded(const struct connection *connection);
-/* False: over the limit, and counted as a guest. NULL, or a grant without a token: always true. */
-bool peer_join_token(struct connection *connection, const struct grant *grant);
-bool peer_token_is_crowded(const struct connection *connection); /* too many guests to be polite */
-void peer_leave_token(struct connection *connection);
-void peer_leave(struct connection *connection);
-void peer_refuse(struct connection *connection, enum refusal refusal);        /* to be told later */
-void peer_count_refusal(struct connection *connection, enum refusal refusal); /* and log it */
-
-/* pace.c */
-void pace_begin(struct connection *connection);
-void pace_received(struct connection *connection, size_t size, bool final);
-int64_t pace_due_ms(const struct connection *connection); /* loop time; INT64_MAX: not held back */
-void pace_look(struct connection *connection);            /* it is due, or the rates have changed */
-/* 0: may be served, and is counted; else come again in so many seconds. */
-uint32_t pace_request(struct connection *connection, uint64_t bytes);
-
-/* memory.c */
-void memory_written(struct connection *connection, size_t size); /* to lws, just now */
-void memory_settle(struct connection *connection);               /* lws may have sent it by now */
-void memory_queue(struct connection *connection, uint64_t bytes);
-void memory_unqueue(struct connection *connection, uint64_t bytes);
-bool memory_reserve(struct connection *connection, uint64_t bytes); /* for a body that will come */
-void memory_arriving(struct connection *connection, size_t size);   /* a piece; more will follow */
-void memory_arrived(struct connection *connection);
-void memory_look(struct server *server); /* whether those that wait for room may go on */
-void memory_leave(struct connection *connection);
-
 /* context.c */
 int context_start(struct server *server, struct error *error);
 /* Takes a socket that this listener accepted from this peer; NULL: it was closed. */
@@ -358,14 +299,6 @@ void tls_prepare_context(SSL_CTX *context, struct server *server); /* of the vho
 void tls_shut_half(struct connection *connection);
 /* Has lws look for what TLS has read already, which no event tells of. */
 void tls_resume(struct connection *connection);
-
-/* inbound.c: see there for how lws comes to read through it */
-void inbound_watch(struct connection *connection, int fd); /* a request's head is due */
-void inbound_forget(struct connection *connection);
-void inbound_expect_head(struct connection *connection); /* after an answer */
-void inbound_expect_frames(struct connection *connection);
-void inbound_tell_faults(struct server *server);
-void inbound_done(void); /* no connection is left */
 
 /* connection.c */
 struct connection *connection_new(struct server *server);
