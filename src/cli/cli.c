@@ -4,6 +4,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,56 +51,64 @@ bool cli_take_url(const struct command *command, int argc, char **argv, int *at,
     return true;
 }
 
-static bool read_token(const char *path, struct cli_token *token)
+bool cli_take_option(const struct command *command, int option, struct cli_caller *caller,
+                     int *ret_exit)
+{
+    switch (option) {
+    case CLI_OPTION_CA:
+        caller->tls.ca = optarg;
+        return true;
+    case CLI_OPTION_CERT:
+        caller->tls.certificate = optarg;
+        return true;
+    case CLI_OPTION_KEY:
+        caller->tls.key = optarg;
+        return true;
+    case CLI_OPTION_TOKEN:
+        caller->token = optarg;
+        return true;
+    case 'h':
+        fputs(command->help, stdout);
+        *ret_exit = EXIT_DONE;
+        return false;
+    default:
+        *ret_exit = cli_usage_error(command, "see above");
+        return false;
+    }
+}
+
+static bool read_token(const char *path, char *text, size_t size)
 {
     FILE *file = fopen(path, "re");
     if (!file) {
         return false;
     }
-    bool good = fgets(token->text, sizeof(token->text), file) != NULL;
+    bool good = fgets(text, (int)size, file) != NULL;
     (void)fclose(file);
-    token->text[good ? strcspn(token->text, "\r\n") : 0] = '\0';
-    return token->text[0] != '\0';
+    text[good ? strcspn(text, "\r\n") : 0] = '\0';
+    return text[0] != '\0';
 }
 
-bool cli_take_token(const struct command *command, const char *option, struct cli_token *ret_token)
+bool cli_take_token(const struct command *command, struct cli_caller *caller)
 {
-    const char *value = option ? option : getenv("LIVETALLY_TOKEN");
-    ret_token->text[0] = '\0';
-    if (!value) {
+    const char *value = caller->token ? caller->token : getenv("LIVETALLY_TOKEN");
+    caller->token = NULL;
+    if (!value || !value[0]) {
         return true;
     }
     if (value[0] == '@') {
-        if (read_token(value + 1, ret_token)) {
-            return true;
+        if (!read_token(value + 1, caller->token_text, sizeof(caller->token_text))) {
+            cli_usage_error(command, "there is no token to read in %s", value + 1);
+            return false;
         }
-        cli_usage_error(command, "there is no token to read in %s", value + 1);
-        return false;
-    }
-    size_t size = strlen(value);
-    if (size >= sizeof(ret_token->text)) {
+    } else if (strlen(value) < sizeof(caller->token_text)) {
+        memcpy(caller->token_text, value, strlen(value) + 1);
+    } else {
         cli_usage_error(command, "the token is longer than %d bytes", TOKEN_BYTES_MAX);
         return false;
     }
-    memcpy(ret_token->text, value, size + 1);
+    caller->token = caller->token_text;
     return true;
-}
-
-bool cli_take_tls_option(int option, const char *value, struct tls_client *tls)
-{
-    switch (option) {
-    case CLI_OPTION_CA:
-        tls->ca = value;
-        return true;
-    case CLI_OPTION_CERT:
-        tls->certificate = value;
-        return true;
-    case CLI_OPTION_KEY:
-        tls->key = value;
-        return true;
-    default:
-        return false;
-    }
 }
 
 bool cli_check_tls(const struct command *command, const struct tls_client *tls,

@@ -50,28 +50,40 @@ bool cli_parse_number(const struct command *command, const char *option, const c
 bool cli_take_url(const struct command *command, int argc, char **argv, int *at,
                   struct url *ret_url);
 /*
- * The value of --token, or else of the environment: a token, or "@FILE", a file that holds one.
- * text stays empty when there is none. False, after saying why, when the file can't be used.
+ * Options of every command that calls a server: how to speak TLS, and who we are. Rows for
+ * getopt_long(), behind which only its end is due, and the text of TLS in --help.
  */
-struct cli_token {
-    char text[TOKEN_BYTES_MAX + 1];
-};
-bool cli_take_token(const struct command *command, const char *option, struct cli_token *ret_token);
-
-/* Options that say how to speak TLS: rows for getopt_long(), and their text in --help. */
-enum { CLI_OPTION_CA = 1000, CLI_OPTION_CERT, CLI_OPTION_KEY };
-#define CLI_TLS_OPTIONS                                                                            \
+enum { CLI_OPTION_CA = 1000, CLI_OPTION_CERT, CLI_OPTION_KEY, CLI_OPTION_TOKEN };
+#define CLI_CALLER_OPTIONS                                                                         \
     {"ca", required_argument, NULL, CLI_OPTION_CA},                                                \
         {"cert", required_argument, NULL, CLI_OPTION_CERT},                                        \
+        {"key", required_argument, NULL, CLI_OPTION_KEY},                                          \
+        {"token", required_argument, NULL, CLI_OPTION_TOKEN},                                      \
     {                                                                                              \
-        "key", required_argument, NULL, CLI_OPTION_KEY                                             \
+        "help", no_argument, NULL, 'h'                                                             \
     }
 #define CLI_TLS_HELP                                                                               \
     "  --ca FILE      with wss://: trust the certificates in this PEM file, not the system's\n"    \
     "  --cert FILE    show the server this certificate (PEM)\n"                                    \
     "  --key FILE     its key, when that isn't in the same file\n"
-/* False: it is none of them. */
-bool cli_take_tls_option(int option, const char *value, struct tls_client *tls);
+
+struct cli_caller {
+    struct tls_client tls;
+    const char *token; /* as the option says it; NULL: it wasn't given */
+    char token_text[TOKEN_BYTES_MAX + 1];
+};
+/*
+ * Takes what getopt_long() returned, with its optarg, when it is none of the command's own. False:
+ * the command ends with *ret_exit, as it was asked for help, or wrongly.
+ */
+bool cli_take_option(const struct command *command, int option, struct cli_caller *caller,
+                     int *ret_exit);
+/*
+ * After the last option: caller->token becomes the token itself, or NULL when there is none. It
+ * comes from the option, or else from the environment, which give it or "@FILE", a file that holds
+ * it. False, after saying why, when it can't be had.
+ */
+bool cli_take_token(const struct command *command, struct cli_caller *caller);
 /* False, after saying why, when they can't be used, or not with this URL. */
 bool cli_check_tls(const struct command *command, const struct tls_client *tls,
                    const struct url *url);

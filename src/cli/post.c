@@ -204,10 +204,8 @@ static int deliver(struct post *post, const struct outbox_options *options)
 static const struct option options_table[] = {
     {"batch", required_argument, NULL, 'b'},
     {"give-up", required_argument, NULL, 'g'},
-    CLI_TLS_OPTIONS,
-    {"token", required_argument, NULL, 't'},
     {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, 'h'},
+    CLI_CALLER_OPTIONS,
     {NULL, 0, NULL, 0},
 };
 
@@ -217,9 +215,8 @@ static int run(const struct command *command, int argc, char **argv)
     struct post post = {0};
     int64_t batch = BATCH;
     int64_t give_up_s = GIVE_UP_S;
-    const char *option_token = NULL;
-    struct cli_token token;
-    struct tls_client tls = {.ca = NULL};
+    struct cli_caller caller = {.token = NULL};
+    int exit_code;
     int option;
     while ((option = getopt_long(argc, argv, "qh", options_table, NULL)) != -1) {
         if (option == 'b') {
@@ -230,30 +227,23 @@ static int run(const struct command *command, int argc, char **argv)
             if (!cli_parse_number(command, "--give-up", optarg, 0, 1000000, &give_up_s)) {
                 return EXIT_USAGE;
             }
-        } else if (option == 't') {
-            option_token = optarg;
         } else if (option == 'q') {
             post.quiet = true;
-        } else if (cli_take_tls_option(option, optarg, &tls)) {
-            continue;
-        } else if (option == 'h') {
-            fputs(command->help, stdout);
-            return EXIT_DONE;
-        } else {
-            return cli_usage_error(command, "see above");
+        } else if (!cli_take_option(command, option, &caller, &exit_code)) {
+            return exit_code;
         }
     }
-    if (!cli_take_token(command, option_token, &token)) {
+    if (!cli_take_token(command, &caller)) {
         return EXIT_USAGE;
     }
     struct outbox_options options = {
-        .tls = tls,
-        .token = token.text[0] ? token.text : NULL,
+        .tls = caller.tls,
+        .token = caller.token,
         .batch = (uint32_t)batch,
         .give_up_s = (uint32_t)give_up_s,
     };
     if (!cli_take_url(command, argc, argv, &optind, &options.url) ||
-        !cli_check_tls(command, &tls, &options.url)) {
+        !cli_check_tls(command, &caller.tls, &options.url)) {
         return EXIT_USAGE;
     }
     if (argc - optind > FILES_MAX) {

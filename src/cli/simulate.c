@@ -232,7 +232,6 @@ enum {
     OPTION_GIVE_UP,
     NUMBERS_END,
     OPTION_PRINT,
-    OPTION_TOKEN,
 };
 
 static const struct option options_table[] = {
@@ -247,9 +246,7 @@ static const struct option options_table[] = {
     {"start-time", required_argument, NULL, OPTION_START_TIME},
     {"give-up", required_argument, NULL, OPTION_GIVE_UP},
     {"print", no_argument, NULL, OPTION_PRINT},
-    CLI_TLS_OPTIONS,
-    {"token", required_argument, NULL, OPTION_TOKEN},
-    {"help", no_argument, NULL, 'h'},
+    CLI_CALLER_OPTIONS,
     {NULL, 0, NULL, 0},
 };
 
@@ -276,9 +273,8 @@ static int run(const struct command *command, int argc, char **argv)
 {
     int64_t numbers[NUMBERS_END - OPTION_RATE];
     bool print = false;
-    const char *option_token = NULL;
-    struct cli_token token;
-    struct tls_client tls = {.ca = NULL};
+    struct cli_caller caller = {.token = NULL};
+    int exit_code;
     int option;
     for (int i = 0; i < NUMBERS_END - OPTION_RATE; i++) {
         numbers[i] = numbers_table[i].initial;
@@ -292,29 +288,22 @@ static int run(const struct command *command, int argc, char **argv)
             }
         } else if (option == OPTION_PRINT) {
             print = true;
-        } else if (option == OPTION_TOKEN) {
-            option_token = optarg;
-        } else if (cli_take_tls_option(option, optarg, &tls)) {
-            continue;
-        } else if (option == 'h') {
-            fputs(command->help, stdout);
-            return EXIT_DONE;
-        } else {
-            return cli_usage_error(command, "see above");
+        } else if (!cli_take_option(command, option, &caller, &exit_code)) {
+            return exit_code;
         }
     }
-    if (!cli_take_token(command, option_token, &token)) {
+    if (!cli_take_token(command, &caller)) {
         return EXIT_USAGE;
     }
 #define NUMBER(name) numbers[OPTION_##name - OPTION_RATE]
     struct outbox_options outbox = {
-        .tls = tls,
-        .token = token.text[0] ? token.text : NULL,
+        .tls = caller.tls,
+        .token = caller.token,
         .batch = (uint32_t)NUMBER(BATCH),
         .give_up_s = (uint32_t)NUMBER(GIVE_UP),
     };
     if (!cli_take_url(command, argc, argv, &optind, &outbox.url) ||
-        !cli_check_tls(command, &tls, &outbox.url)) {
+        !cli_check_tls(command, &caller.tls, &outbox.url)) {
         return EXIT_USAGE;
     }
     if (optind < argc) {

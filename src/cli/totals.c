@@ -111,37 +111,30 @@ static int show(struct totals *totals, const struct live_options *options)
 }
 
 static const struct option options_table[] = {
-    {"json", no_argument, NULL, 'j'}, CLI_TLS_OPTIONS,    {"token", required_argument, NULL, 't'},
-    {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
+    {"json", no_argument, NULL, 'j'},
+    CLI_CALLER_OPTIONS,
+    {NULL, 0, NULL, 0},
 };
 
 static int run(const struct command *command, int argc, char **argv)
 {
     struct totals totals = {.json = false};
     char *total[] = {(char[]){"total"}};
-    const char *option_token = NULL;
-    struct cli_token token;
-    struct tls_client tls = {.ca = NULL};
+    struct cli_caller caller = {.token = NULL};
+    int exit_code;
     int option;
     while ((option = getopt_long(argc, argv, "jh", options_table, NULL)) != -1) {
         if (option == 'j') {
             totals.json = true;
-        } else if (option == 't') {
-            option_token = optarg;
-        } else if (cli_take_tls_option(option, optarg, &tls)) {
-            continue;
-        } else if (option == 'h') {
-            fputs(command->help, stdout);
-            return EXIT_DONE;
-        } else {
-            return cli_usage_error(command, "see above");
+        } else if (!cli_take_option(command, option, &caller, &exit_code)) {
+            return exit_code;
         }
     }
-    if (!cli_take_token(command, option_token, &token)) {
+    if (!cli_take_token(command, &caller)) {
         return EXIT_USAGE;
     }
     struct live_options options = {
-        .tls = tls, .token = token.text[0] ? token.text : NULL, .topics = total, .topic_count = 1};
+        .tls = caller.tls, .token = caller.token, .topics = total, .topic_count = 1};
     if (!live_take_arguments(command, argc, argv, &options)) {
         return EXIT_USAGE;
     }

@@ -236,10 +236,8 @@ static int follow(struct watch *watch, const struct live_options *options)
 static const struct option options_table[] = {
     {"json", no_argument, NULL, 'j'},
     {"interval", required_argument, NULL, 'i'},
-    CLI_TLS_OPTIONS,
     {"count", required_argument, NULL, 'n'},
-    {"token", required_argument, NULL, 't'},
-    {"help", no_argument, NULL, 'h'},
+    CLI_CALLER_OPTIONS,
     {NULL, 0, NULL, 0},
 };
 
@@ -249,9 +247,8 @@ static int run(const struct command *command, int argc, char **argv)
                               (char[]){"ticker"}};
     struct watch watch = {.json = !isatty(STDOUT_FILENO), .left = -1};
     int64_t interval_ms = 0;
-    const char *option_token = NULL;
-    struct cli_token token;
-    struct tls_client tls = {.ca = NULL};
+    struct cli_caller caller = {.token = NULL};
+    int exit_code;
     int option;
     while ((option = getopt_long(argc, argv, "jn:h", options_table, NULL)) != -1) {
         if (option == 'j') {
@@ -264,23 +261,16 @@ static int run(const struct command *command, int argc, char **argv)
             if (!cli_parse_number(command, "--count", optarg, 1, INT32_MAX, &watch.left)) {
                 return EXIT_USAGE;
             }
-        } else if (option == 't') {
-            option_token = optarg;
-        } else if (cli_take_tls_option(option, optarg, &tls)) {
-            continue;
-        } else if (option == 'h') {
-            fputs(command->help, stdout);
-            return EXIT_DONE;
-        } else {
-            return cli_usage_error(command, "see above");
+        } else if (!cli_take_option(command, option, &caller, &exit_code)) {
+            return exit_code;
         }
     }
-    if (!cli_take_token(command, option_token, &token)) {
+    if (!cli_take_token(command, &caller)) {
         return EXIT_USAGE;
     }
     struct live_options options = {
-        .tls = tls,
-        .token = token.text[0] ? token.text : NULL,
+        .tls = caller.tls,
+        .token = caller.token,
         .topics = default_topics,
         .topic_count = sizeof(default_topics) / sizeof(default_topics[0]),
         .interval_ms = (uint32_t)interval_ms,
