@@ -140,6 +140,7 @@ enum http_status_place {
     X(IDS, "ids")                                                                                  \
     X(ORDERS, "cached_orders")                                                                     \
     X(WAITING, "waiting")       /* posts on their way to Redis, and room kept for the next */      \
+    X(HEADS, "heads")           /* heads of requests and of proxies of which a part is here */     \
     X(ASSEMBLY, "assembly")     /* messages of which a part is here */                             \
     X(SEND_QUEUE, "send_queue") /* what peers have yet to read, an upper bound */                  \
     X(TOPICS, "topics") /* topics, audiences and viewers, without what lws holds for a socket */   \

@@ -18,6 +18,7 @@ static void refresh_stats(const struct server *server)
     struct stats *stats = server->stats;
 
     stats->memory_bytes[MEMORY_WAITING] = server->parcel_bytes + server->waiting_bytes;
+    stats->memory_bytes[MEMORY_HEADS] = server->head_bytes;
     stats->memory_bytes[MEMORY_ASSEMBLY] = server->arriving_bytes;
     stats->memory_bytes[MEMORY_SEND_QUEUE] = server->queued_bytes;
     stats->limits[LIMIT_ASSEMBLY_BYTES] = server->options.assembly_bytes;

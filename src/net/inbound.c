@@ -99,10 +99,14 @@ void inbound_watch(struct connection *connection, int fd)
     inbound_expect_head(connection);
 }
 
-static void forget_head(struct inbound *inbound)
+static void forget_head(struct connection *connection)
 {
-    if (inbound->mode == INBOUND_HEAD)
+    struct inbound *inbound = &connection->inbound;
+
+    if (inbound->mode == INBOUND_HEAD) {
+        connection->server->head_bytes -= inbound->u.head.capacity;
         buffer_done(&inbound->u.head);
+    }
     inbound->mode = INBOUND_PLAIN;
 }
 
@@ -113,7 +117,7 @@ void inbound_forget(struct connection *connection)
     /* By our own note: lws may have closed it already, and forgotten its number. */
     if (find(connection->inbound.fd) == connection)
         watched.by_fd[connection->inbound.fd] = NULL;
-    forget_head(&connection->inbound);
+    forget_head(connection);
     if (!connection->inbound.fault)
         return;
     while (*link && *link != connection)
@@ -143,7 +147,7 @@ void inbound_expect_frames(struct connection *connection)
 {
     struct inbound *inbound = &connection->inbound;
 
-    forget_head(inbound);
+    forget_head(connection);
     inbound->mode = INBOUND_FRAMES;
     memset(&inbound->u.framing, 0, sizeof(inbound->u.framing));
 }
@@ -155,7 +159,7 @@ static void blame(struct connection *connection, enum inbound_fault fault, const
     struct inbound *inbound = &connection->inbound;
     struct server *server = connection->server;
 
-    forget_head(inbound);
+    forget_head(connection);
     inbound->mode = INBOUND_DISCARD;
     inbound->fault = (uint8_t)fault;
     inbound->u.why = why;
@@ -271,11 +275,13 @@ static size_t inspect_head(struct connection *connection, char *bytes, size_t go
 {
     struct buffer *head = &connection->inbound.u.head;
     size_t known = head->size;
+    size_t held = head->capacity;
     enum inbound_fault fault;
     const char *why = "this is not HTTP";
     size_t size, end, kept;
 
     buffer_append(head, bytes, got);
+    connection->server->head_bytes += head->capacity - held;
     size = head->size;
     end = head_end(head->data, size, known);
     if (!head_begins(head->data[0]))
@@ -293,7 +299,7 @@ static size_t inspect_head(struct connection *connection, char *bytes, size_t go
     kept = drop_misread(head->data, end);
     memcpy(bytes, head->data, kept);
     memcpy(bytes + kept, head->data + end, size - end);
-    forget_head(&connection->inbound);
+    forget_head(connection);
     return kept + size - end;
 }
 

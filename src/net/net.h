@@ -220,7 +220,8 @@ struct server {
     struct {
         struct proxy_wait *first, *last;
         uint32_t count;
-    } proxies; /* sockets whose PROXY header isn't here yet */
+    } proxies;           /* sockets whose PROXY header isn't here yet */
+    uint64_t head_bytes; /* memory of heads, a proxy's too, of which a part is here */
     uint64_t queued_bytes;
     uint64_t arriving_bytes;
     struct connection *arriving_first; /* is read from in spite of those; NULL: nobody waits */

@@ -65,6 +65,7 @@ static void end(struct proxy_wait *wait, uv_close_cb closed)
     else
         server->proxies.first = wait->next;
     server->proxies.count--;
+    server->head_bytes -= wait->header.capacity;
     uv_close((uv_handle_t *)&wait->poll, closed);
 }
 
@@ -108,8 +109,10 @@ static void conclude(struct proxy_wait *wait, const struct proxy_header *header)
 /* Takes `size` bytes that were peeked at. */
 static bool consume(struct proxy_wait *wait, size_t size)
 {
+    size_t held = wait->header.capacity;
     char *to = buffer_reserve(&wait->header, size);
 
+    wait->listener->server->head_bytes += wait->header.capacity - held;
     if (recv(wait->fd, to, size, 0) != (ssize_t)size)
         return false;
     wait->header.size += size;

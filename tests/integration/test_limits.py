@@ -176,6 +176,35 @@ def test_parts_of_messages_wait_when_memory_runs_out(folder, redis):
     daemon.stop()
 
 
+def test_memory_of_heads_under_way_is_counted(folder, redis):
+    daemon = Daemon(folder, redis, listen=("127.0.0.1:0", "127.0.0.1:0 proxy"))
+
+    def held():
+        return metrics(daemon)['livetally_memory_bytes{kind="heads"}']
+    assert held() == 0
+    heads = [Raw(daemon, shake=False) for _ in range(40)]
+    for peer in heads:
+        peer.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 4000)
+    wait_for(lambda: 40 * 4000 <= held() <= 40 * 16 * KIB, 10, "parts of heads in the account")
+    heads[0].send(b"\r\n\r\n")
+    assert heads[0].socket.recv(12) == b"HTTP/1.1 200"
+    heads[1].send(b"\0\r\n\r\n")
+    assert heads[1].socket.recv(12) == b"HTTP/1.1 400"
+    for peer in heads[2:]:
+        peer.close()
+    wait_for(lambda: held() == 0, 10, "all of it to be given back")
+    port = int(daemon.addresses[1].rpartition(":")[2])
+    with Raw(daemon, shake=False, to=("127.0.0.1", port)) as proxy:
+        proxy.send(b"PROXY TCP4 203.0.113.1 ")
+        wait_for(lambda: held() > 0, 10, "part of a proxy's head in the account")
+        proxy.send(b"127.0.0.1 4711 8090\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert proxy.socket.recv(12) == b"HTTP/1.1 200"
+        assert held() == 0
+    for peer in heads[:2]:
+        peer.close()
+    daemon.stop()
+
+
 # --- reload ---------------------------------------------------------------------------------------
 
 def test_limits_change_while_connections_are_open(folder, redis):
