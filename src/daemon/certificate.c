@@ -61,6 +61,7 @@ int certificate_load(const struct config *config, struct certificate *certificat
     if (!files.certificate[0] || tls_load(&files, config->tls_min_version == CONFIG_TLS_13,
                                           &certificate->tls, &at, &detail) == 0)
         return 0;
+    certificate->refused = true;
     return config_fault(config, file_keys[at], error, "%s", detail.text);
 }
 
@@ -97,6 +98,15 @@ void certificate_report(struct daemon *daemon)
     buffer_done(&text);
 }
 
+void certificate_refuse(struct daemon *daemon, const struct certificate *refused)
+{
+    struct file_mark marks[CERTIFICATE_FILES];
+    daemon->stats.tls_load_failures++;
+    look(daemon->config, marks);
+    if (same_marks(marks, refused->marks)) /* else they are other files than the watch looks at */
+        memcpy(daemon->settings.certificate.marks, marks, sizeof(marks));
+}
+
 static void on_look(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
@@ -112,11 +122,10 @@ static void on_look(uv_timer_t *timer)
     if (!settled || same_marks(marks, current->marks))
         return;
     if (certificate_load(daemon->config, &next, &error)) {
-        memcpy(current->marks, next.marks, sizeof(next.marks)); /* once is enough */
         log_print(&daemon->log, LOG_LEVEL_ERROR,
                   "the TLS certificate has changed and can't be used, the old one stays: %s",
                   error.text);
-        daemon->stats.tls_load_failures++;
+        certificate_refuse(daemon, &next);
         return;
     }
     certificate_replace(daemon, &next);

@@ -7,6 +7,7 @@
 #ifndef LIVETALLY_DAEMON_CERTIFICATE_H
 #define LIVETALLY_DAEMON_CERTIFICATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
@@ -28,8 +29,10 @@ struct file_mark {
 struct certificate {
     struct tls *tls;                           /* NULL: no certificate is configured */
     struct file_mark marks[CERTIFICATE_FILES]; /* of its files, before they were read */
+    bool refused;                              /* these files can't be used */
 };
 
+/* On failure everything but tls is set. */
 int certificate_load(const struct config *config, struct certificate *certificate,
                      struct error *error);
 void certificate_done(struct certificate *certificate);
@@ -41,5 +44,7 @@ void certificate_unwatch(struct daemon *daemon);
 /* Puts `next` in the place of the one in force, and leaves that in `next`. */
 void certificate_replace(struct daemon *daemon, struct certificate *next);
 void certificate_report(struct daemon *daemon); /* the one in force: to log and metrics */
+/* Files that were refused, which has been told: the watch need not try and tell it again. */
+void certificate_refuse(struct daemon *daemon, const struct certificate *refused);
 
 #endif

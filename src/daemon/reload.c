@@ -177,7 +177,7 @@ void reload_run(struct daemon *daemon)
 {
     struct error error;
     struct config *config = mem_alloc(sizeof(*config));
-    struct settings *settings = mem_alloc(sizeof(*settings));
+    struct settings *settings = mem_zalloc(sizeof(*settings));
     bool serving = daemon->phase == PHASE_SERVING; /* else READY would be a lie */
     if (serving)
         service_reloading(&daemon->service);
@@ -185,6 +185,8 @@ void reload_run(struct daemon *daemon)
         log_print(&daemon->log, LOG_LEVEL_ERROR, "not reloaded, nothing has changed: %s",
                   error.text);
         daemon->stats.reload_failures++;
+        if (settings->certificate.refused)
+            certificate_refuse(daemon, &settings->certificate);
     } else {
         take(daemon, config, settings);
         settings_done(settings);

@@ -213,7 +213,10 @@ int settings_init(struct settings *settings, const struct config *config, struct
         county_page_init(&settings->county_page, settings->county_names);
         set_server(settings);
     } else {
+        struct certificate tried = settings->certificate;
         settings_done(settings);
+        if (tried.refused)
+            settings->certificate = tried;
     }
     return code;
 }

@@ -33,6 +33,7 @@ struct settings {
     bool embedded_redis;
 };
 
+/* On failure nothing is left to be done with; `certificate` says whether its files were refused. */
 int settings_init(struct settings *settings, const struct config *config, struct error *error);
 void settings_done(struct settings *settings);
 

@@ -3,6 +3,7 @@ under live connections."""
 import os
 import re
 import signal
+import time
 
 import pytest
 
@@ -165,6 +166,10 @@ def test_a_reload_takes_a_pair_over_or_nothing_at_all(folder, redis):
         reload(own.daemon, good=False)
         assert "not reloaded, nothing has changed" in own.daemon.log
         assert own.serial() == first
+        told = time.monotonic()
+        wait_for(lambda: time.monotonic() > told + 2.5, 10, "two looks at the files")
+        assert "the old one stays" not in own.daemon.log, "once is enough"
+        assert metrics(own.daemon)["livetally_tls_certificate_load_failures_total"] == 1
         fresh.write_key(own.key)
         reload(own.daemon)
         assert own.serial() == fresh.serial
