@@ -65,6 +65,7 @@ struct server_options {
     const struct tls *tls;        /* NULL: no listener may speak TLS */
     const struct asset *counties; /* their names; the other files are embedded */
     const char *version;          /* "livetally/0.1.0" */
+    int32_t day_offset_minutes;   /* from UTC, of business days: told in hello */
 };
 
 /* What a connection's grant is worth after the rules changed. */

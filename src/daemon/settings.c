@@ -161,6 +161,7 @@ static void set_server(struct settings *settings)
         .tls = settings->certificate.tls,
         .counties = &settings->county_page.asset,
         .version = "livetally/" LIVETALLY_VERSION,
+        .day_offset_minutes = settings->partition.calendar.offset_minutes,
     };
     for (uint32_t i = 0; i < config->listen_trusted_proxies.count; i++)
         if (ip_net_parse(slice_of(config->listen_trusted_proxies.items[i].text),

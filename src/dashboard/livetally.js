@@ -19,6 +19,8 @@ const PATH = '/v1/live';
 const SUBPROTOCOL = 'livetally.live.v1';
 const TOPICS_MAX = 256; // of a connection, unless hello says otherwise
 const TOPIC_FORM = /^[\x21-\x7e]{1,256}$/;
+const CURRENCY_FORM = /^[A-Z]{3}$/;
+const TIME_ZONE_FORM = /^(UTC|[+-]\d\d:\d\d)$/;
 const CHUNK_TOPICS = 100; // of one message: it has to stay below 64 KiB
 const MESSAGE_GAP_MS = 50; // more than 20 a second are answered late
 const SERIES_MAX = 10080;
@@ -44,6 +46,7 @@ const FULL = 4429;
 class BadFrame extends Error {}
 
 const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+const stated = (value, form) => (typeof value === 'string' && form.test(value) ? value : undefined);
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
 function demand(condition, what) {
@@ -204,6 +207,8 @@ export class Live {
   #names = new Map(); // asked for: { count, topic }
   #topics = new Map(); // canonical name: { name, names, value, sent, live, refused, told }
   #epoch = null;
+  #currency;
+  #timeZone;
   #ver = 0;
   #clock = new ServerClock();
   #orderSeq = 0;
@@ -316,6 +321,16 @@ export class Live {
   /* Whether what get() returns may be of the past. */
   get stale() {
     return this.#told.stale;
+  }
+
+  /* ISO 4217, of all amounts; undefined until the first greeting, and with an older server. */
+  get currency() {
+    return this.#currency;
+  }
+
+  /* What cuts the days of `today`: an offset like +08:00, or UTC; undefined likewise. */
+  get timeZone() {
+    return this.#timeZone;
   }
 
   /* ms since the epoch by the server's clock, as far as its messages tell. */
@@ -594,6 +609,8 @@ export class Live {
     demand(typeof hello.epoch === 'string', 'hello without epoch');
     const topicsMax = hello.limits?.topics;
     this.#topicsMax = isCount(topicsMax) && topicsMax > 0 ? topicsMax : TOPICS_MAX;
+    this.#currency = stated(hello.currency, CURRENCY_FORM);
+    this.#timeZone = stated(hello.time_zone, TIME_ZONE_FORM);
     this.#greeted = true;
     this.#meetEpoch(hello.epoch, hello.time);
     this.#unanswered = this.#sync();

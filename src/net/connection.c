@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "livetally/calendar.h"
 #include "livetally/json.h"
 #include "livetally/mem.h"
 #include "livetally/server.h"
@@ -241,13 +242,17 @@ void connection_hello(struct connection *connection, const char *protocol)
     struct server *server = connection->server;
     const struct server_options *options = &server->options;
     struct buffer *out = connection_begin(connection);
+    char time_zone[7];
 
+    calendar_format_offset(options->day_offset_minutes, time_zone);
     buffer_append_byte(out, '{');
     json_field_string(out, "type", SLICE("hello"));
     json_field_string(out, "protocol", slice_of(protocol));
     json_field_string(out, "server", slice_of(options->version));
     json_field_string(out, "epoch", slice_of(server->view->epoch));
     json_field_int(out, "time", clock_wall_ms(&server->clock));
+    json_field_string(out, "currency", slice_of(options->rules->currency));
+    json_field_string(out, "time_zone", slice_of(time_zone));
     json_write_key(out, "limits");
     buffer_append_byte(out, '{');
     if (connection->kind == KIND_INGEST) {

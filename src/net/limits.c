@@ -15,6 +15,7 @@ static void copy_limits(struct server_options *options, const struct server_opti
     options->rules = before.rules;
     options->batch_events = before.batch_events; /* the rules have it too */
     options->version = before.version;
+    options->day_offset_minutes = before.day_offset_minutes;
     options->tls = before.tls;
     options->counties = before.counties;
 }

@@ -1,7 +1,9 @@
 """PROTOCOL, "Session of a connection" and "acknowledgement": greeting, numbering, limits, closes."""
 import json
+import signal
 
-from clients import BINARY, CONTINUATION, INGEST, LIVE, TEXT, Connection, Tool, Viewer, background
+from clients import (BINARY, CONTINUATION, INGEST, LIVE, TEXT, Connection, Tool, Viewer, background,
+                     metrics)
 from events import host, order
 from harness import Daemon, now_ms, wait_for
 
@@ -15,12 +17,25 @@ def test_hello_of_ingest_states_its_limits(tool):
     assert hello["limits"] == {"message_bytes": MIB, "batch_events": 1000, "window_events": 8192}
     assert abs(hello["time"] - now_ms()) < 60_000
     assert hello["epoch"]
+    assert (hello["currency"], hello["time_zone"]) == ("CNY", "+08:00")
 
 
 def test_hello_of_live_states_its_limits_and_the_same_epoch(tool, viewer):
     assert viewer.hello["protocol"] == "livetally.live.v1"
     assert viewer.hello["limits"] == {"topics": 256, "min_interval_ms": 100}
     assert viewer.hello["epoch"] == tool.hello["epoch"]
+
+
+def test_hello_names_the_currency_and_the_business_time_zone(folder, redis):
+    daemon = Daemon(folder, redis, {"data.currency": "JPY", "data.time_zone": "-09:30"})
+    for kind in (Tool, Viewer):
+        with kind(daemon) as client:
+            assert (client.hello["currency"], client.hello["time_zone"]) == ("JPY", "-09:30")
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: metrics(daemon)["livetally_reloads_total"] == 1, 10, "the reload")
+    with Viewer(daemon) as viewer:
+        assert (viewer.hello["currency"], viewer.hello["time_zone"]) == ("JPY", "-09:30")
+    daemon.stop()
 
 
 def test_subprotocol_is_echoed_when_offered_and_not_otherwise(shared):

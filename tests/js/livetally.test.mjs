@@ -99,6 +99,23 @@ test('a token that cannot be had is told, and asked for again', async () => {
   assert.equal(server.sent[0].token, 'x');
 });
 
+test('the currency and the time zone are those of the last greeting that states them well', async () => {
+  const { live, server } = start();
+  const known = () => [live.currency, live.timeZone];
+  await settle();
+  assert.deepEqual(known(), [undefined, undefined]);
+  for (const [hello, expected] of [
+    [{ currency: 'CNY', time_zone: '+08:00' }, ['CNY', '+08:00']],
+    [{ currency: 'JPY', time_zone: 'UTC' }, ['JPY', 'UTC']],
+    [{ currency: '<b>', time_zone: '8' }, [undefined, undefined]],
+    [{ currency: 7, time_zone: {} }, [undefined, undefined]],
+    [{}, [undefined, undefined]],
+  ]) {
+    server.greet(hello);
+    assert.deepEqual(known(), expected);
+  }
+});
+
 test('absolute values replace each other', async () => {
   const { live, server, told } = await startLive({ total: { n: 1 }, 'top/hosts': { rows: [] } });
   const first = live.get('total');
