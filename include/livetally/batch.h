@@ -41,8 +41,21 @@ struct census {
 struct census *census_new(const uint32_t max[DIMENSION_COUNT]);
 void census_free(struct census *census);
 void census_clear(struct census *census); /* keeps the bounds */
-void census_mark(struct census *census, enum dimension dimension, uint32_t value);
-bool census_seen(const struct census *census, enum dimension dimension, uint32_t value);
+/* For census_mark(): not seen so far. */
+void census_add(struct census *census, enum dimension dimension, uint32_t value);
+static inline bool census_seen(const struct census *census, enum dimension dimension,
+                               uint32_t value)
+{
+    if (dimension == DIMENSION_COUNTY)
+        return census->county_seen[value / 8] >> (value % 8) & 1;
+    return value < census->capacity && census->dimensions[value] >> dimension & 1;
+}
+/* Of nearly every order all has been seen, so that much is inline. */
+static inline void census_mark(struct census *census, enum dimension dimension, uint32_t value)
+{
+    if (!census_seen(census, dimension, value))
+        census_add(census, dimension, value);
+}
 static inline bool census_full(const struct census *census, enum dimension dimension)
 {
     return census->counts[dimension] >= census->max[dimension];

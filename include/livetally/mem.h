@@ -15,6 +15,9 @@
 
 void *mem_alloc(size_t size_bytes) MEM_NEVER_NULL;  /* uninitialised */
 void *mem_zalloc(size_t size_bytes) MEM_NEVER_NULL; /* zeroed */
+/* Uninitialised, and it begins with a cache line. The size is a multiple of MEM_LINE_BYTES. */
+#define MEM_LINE_BYTES 64
+void *mem_alloc_lines(size_t size_bytes) MEM_NEVER_NULL;
 void *mem_realloc(void *memory, size_t size_bytes) MEM_NEVER_NULL;
 /* Like realloc(memory, count * size_bytes), aborting when the product overflows. */
 void *mem_resize(void *memory, size_t count, size_t size_bytes) MEM_NEVER_NULL;

@@ -21,4 +21,12 @@ struct slice names_text(const struct names *names, uint32_t number); /* lives as
 uint32_t names_count(const struct names *names);
 size_t names_memory_bytes(const struct names *names);
 
+/*
+ * The same for who meets many ids at once: what looking for one reads is fetched ahead in two
+ * steps, some time apart, and it is hashed once.
+ */
+uint64_t names_prefetch(const struct names *names, struct slice id); /* returns the hash */
+void names_prefetch_text(const struct names *names, uint64_t hash);
+uint32_t names_intern_hashed(struct names *names, uint64_t hash, struct slice id);
+
 #endif

@@ -20,6 +20,9 @@
         assert(array);                                                                             \
     } while (0)
 
+#define AHEAD_TEXTS  8 /* events; their slots are fetched well before that */
+#define AHEAD_LEARNT 8 /* touches */
+
 static struct slice touch_id(const void *array, uint32_t place)
 {
     return ((const struct touch *)array + place)->id;
@@ -47,7 +50,6 @@ void batch_free(struct batch *batch)
     id_table_done(&batch->touch_index);
     for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
         id_table_done(&batch->catalog_index[kind]);
-    free(batch->hashes);
     free(batch->touches);
     free(batch->catalog);
     free(batch->facts);
@@ -164,20 +166,60 @@ static void add_need(struct batch *batch, struct slice id)
     batch->needs[batch->need_count++] = id;
 }
 
-/* What the ledger cache knows of a post's orders comes from memory; while they are judged one after
- * the other, all of it is on its way. */
-static void hash_ids(struct batch *batch, const struct judge *judge, const struct post *post)
+/* --- looking ahead ------------------------------------------------------------------------ */
+
+static void hash_event(struct ahead *ahead, const struct judge *judge, const struct event *event)
 {
-    uint32_t count = post->message.event_count;
-    if (batch->hash_capacity < count) {
-        batch->hash_capacity = count;
-        batch->hashes = mem_resize(batch->hashes, count, sizeof *batch->hashes);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        batch->hashes[i] = ledger_hash(judge->ledger, post->message.events[i].order_id);
-        ledger_prefetch(judge->ledger, batch->hashes[i]);
-    }
+    struct event_hashes *hashes = &ahead->hashes[ahead->hashed++ % AHEAD_EVENTS];
+    if (!event->order_id.data)
+        return;
+    hashes->order = ledger_hash(judge->ledger, event->order_id);
+    ledger_prefetch(judge->ledger, hashes->order);
+    if (!ahead->with_names || event->type != EVENT_ORDER)
+        return;
+    const struct names *names = judge->names;
+    hashes->host = names_prefetch(names, event->host_id);
+    hashes->product = names_prefetch(names, event->product_id);
+    hashes->session = names_prefetch(names, event->session_id);
+    hashes->platform = names_prefetch(names, event->platform);
 }
+
+static void hash_next(struct ahead *ahead, const struct judge *judge)
+{
+    while (ahead->post && ahead->index == ahead->post->message.event_count) {
+        ahead->post = ahead->post->next;
+        ahead->index = 0;
+    }
+    if (ahead->post)
+        hash_event(ahead, judge, &ahead->post->message.events[ahead->index++]);
+}
+
+static void ahead_begin(struct batch *batch, const struct judge *judge, bool with_names)
+{
+    struct ahead *ahead = &batch->ahead;
+    ahead->post = batch->first;
+    ahead->index = ahead->hashed = ahead->returned = 0;
+    ahead->with_names = with_names;
+    for (int i = 0; i < AHEAD_EVENTS - 1; i++)
+        hash_next(ahead, judge);
+}
+
+/* Of the next event, in order; good until the one after it is asked for. */
+static const struct event_hashes *ahead_next(struct batch *batch, const struct judge *judge)
+{
+    struct ahead *ahead = &batch->ahead;
+    hash_next(ahead, judge);
+    if (ahead->with_names) {
+        const struct event_hashes *soon =
+            &ahead->hashes[(ahead->returned + AHEAD_TEXTS) % AHEAD_EVENTS];
+        names_prefetch_text(judge->names, soon->host);
+        names_prefetch_text(judge->names, soon->product);
+        names_prefetch_text(judge->names, soon->session);
+    }
+    return &ahead->hashes[ahead->returned++ % AHEAD_EVENTS];
+}
+
+/* --- judging ------------------------------------------------------------------------------ */
 
 /* Refunds whose order nobody here knows are looked up before anything else is judged: so a batch
  * is seldom judged twice. Orders in the batch are known once they are judged, so these don't count.
@@ -185,16 +227,17 @@ static void hash_ids(struct batch *batch, const struct judge *judge, const struc
  * these touches. */
 static void look_for_unknown_records(struct batch *batch, const struct judge *judge)
 {
+    ahead_begin(batch, judge, false);
     for (struct post *post = batch->first; post; post = post->next) {
-        hash_ids(batch, judge, post);
         for (uint32_t i = 0; i < post->message.event_count; i++) {
             const struct event *event = &post->message.events[i];
+            const struct event_hashes *hashes = ahead_next(batch, judge);
             if (event->type != EVENT_ORDER && event->type != EVENT_REFUND)
                 continue;
             if (!judge_may_ask(post, event))
                 continue;
             bool known;
-            batch_touch(batch, judge, event->order_id, batch->hashes[i], &known);
+            batch_touch(batch, judge, event->order_id, hashes->order, &known);
             if (event->type == EVENT_REFUND && !known)
                 add_need(batch, event->order_id);
         }
@@ -218,12 +261,12 @@ uint32_t batch_judge(struct batch *batch, const struct judge *judge)
         if (batch->need_count)
             return batch->need_count;
     }
+    ahead_begin(batch, judge, true);
     for (struct post *post = batch->first; post; post = post->next) {
         post->accepted = post->duplicates = post->parked = 0;
         post->message.rejection_count = post->form_rejections;
-        hash_ids(batch, judge, post);
         for (uint32_t i = 0; i < post->message.event_count; i++)
-            judge_event(batch, judge, post, &post->message.events[i], batch->hashes[i]);
+            judge_event(batch, judge, post, &post->message.events[i], ahead_next(batch, judge));
     }
     return 0;
 }
@@ -297,6 +340,8 @@ void batch_commit_done(struct batch *batch, const struct judge *judge)
 {
     for (uint32_t i = 0; i < batch->touch_count; i++) {
         const struct touch *touch = &batch->touches[i];
+        if (i + AHEAD_LEARNT < batch->touch_count)
+            ledger_prefetch(judge->ledger, batch->touches[i + AHEAD_LEARNT].hash);
         if (touch->changed)
             ledger_learn_hashed(judge->ledger, touch->hash, touch->id,
                                 (enum record_place)touch->next_place, touch->next);

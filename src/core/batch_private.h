@@ -9,11 +9,35 @@
 #include "livetally/batch.h"
 #include "livetally/record.h"
 
+/* Of the ids of one order or refund; those of names only of an order. */
+struct event_hashes {
+    uint32_t order; /* ledger_hash() */
+    uint64_t host;  /* names_prefetch() */
+    uint64_t product;
+    uint64_t session;
+    uint64_t platform;
+};
+
+#define AHEAD_EVENTS 32 /* a power of two */
+
+/*
+ * What ledger and names know of the events comes from memory that is seldom in a cache. So a walk
+ * over a batch's events hashes their ids some events ahead, and has fetched what they will read
+ * when it gets there, however few events a message has.
+ */
+struct ahead {
+    const struct post *post; /* of the next event to be hashed; NULL: all are */
+    uint32_t index;          /* in its message */
+    uint32_t hashed;         /* events so far, and what was returned of them */
+    uint32_t returned;
+    bool with_names;
+    struct event_hashes hashes[AHEAD_EVENTS]; /* by place in the batch, the newest ones */
+};
+
 struct batch {
     struct post *first, *last;
     uint32_t event_count;
-    uint32_t *hashes; /* of the order ids of a post, by event */
-    uint32_t hash_capacity;
+    struct ahead ahead;
 
     /* The overlay, built anew by each judging. */
     struct touch *touches;
@@ -52,8 +76,8 @@ void batch_add_fact(struct batch *batch, const struct fact *fact);
 /* The post's token allows the host that an order or refund states; else judging either rejects it
  * without a look at the ledger, or goes by its session. */
 bool judge_may_ask(const struct post *post, const struct event *event);
-/* Judges one event of a post into the batch. hash: of its order id, if it has one. */
+/* Judges one event of a post into the batch. */
 void judge_event(struct batch *batch, const struct judge *judge, struct post *post,
-                 const struct event *event, uint32_t hash);
+                 const struct event *event, const struct event_hashes *hashes);
 
 #endif

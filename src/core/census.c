@@ -30,13 +30,6 @@ void census_clear(struct census *census)
     memset(census->county_seen, 0, sizeof census->county_seen);
 }
 
-bool census_seen(const struct census *census, enum dimension dimension, uint32_t value)
-{
-    if (dimension == DIMENSION_COUNTY)
-        return census->county_seen[value / 8] >> (value % 8) & 1;
-    return value < census->capacity && census->dimensions[value] >> dimension & 1;
-}
-
 static void make_room(struct census *census, uint32_t value)
 {
     uint32_t capacity = census->capacity ? census->capacity : 1024;
@@ -47,10 +40,8 @@ static void make_room(struct census *census, uint32_t value)
     census->capacity = capacity;
 }
 
-void census_mark(struct census *census, enum dimension dimension, uint32_t value)
+void census_add(struct census *census, enum dimension dimension, uint32_t value)
 {
-    if (census_seen(census, dimension, value))
-        return;
     census->counts[dimension]++;
     if (dimension == DIMENSION_COUNTY) {
         census->county_seen[value / 8] |= (uint8_t)(1u << (value % 8));

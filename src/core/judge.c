@@ -15,7 +15,7 @@ struct judging {
     const struct judge *judge;
     struct post *post;
     const struct event *event;
-    uint32_t hash; /* of its order id */
+    const struct event_hashes *hashes;
 };
 
 static void reject(const struct judging *j, enum rejection_code code, const char *field,
@@ -60,7 +60,8 @@ static struct touch *open_record(const struct judging *j)
 {
     struct record *record = &j->batch->record;
     bool known;
-    struct touch *touch = batch_touch(j->batch, j->judge, j->event->order_id, j->hash, &known);
+    struct touch *touch =
+        batch_touch(j->batch, j->judge, j->event->order_id, j->hashes->order, &known);
     if (!touch->next.data) {
         record->has_order = false;
         record->refund_count = 0;
@@ -120,7 +121,7 @@ static bool may_post(const struct judging *j)
 
 /* --- bounds ------------------------------------------------------------------------------- */
 
-static bool refuses_id(const struct judging *j, enum dimension dimension, struct slice id)
+static inline bool refuses_id(const struct judging *j, enum dimension dimension, struct slice id)
 {
     const struct census *census = j->judge->census;
     if (!id.size || !census_full(census, dimension))
@@ -157,24 +158,33 @@ static bool overflows(const struct judging *j, const struct metrics *delta)
 
 /* --- facts -------------------------------------------------------------------------------- */
 
-static uint32_t number(const struct judging *j, enum dimension dimension, struct slice id)
+/* stated: what the event says of it, whose hash is known. */
+static inline uint32_t number(const struct judging *j, enum dimension dimension, struct slice id,
+                              struct slice stated, uint64_t hash)
 {
+    struct names *names = j->judge->names;
     if (!id.size)
         return 0;
-    uint32_t value = names_intern(j->judge->names, id);
+    uint32_t value =
+        id.data == stated.data ? names_intern_hashed(names, hash, id) : names_intern(names, id);
     census_mark(j->judge->census, dimension, value);
     return value;
 }
 
 static struct fact order_fact(const struct judging *j, const struct record *record)
 {
+    const struct event *event = j->event;
+    const struct event_hashes *hashes = j->hashes;
     census_mark(j->judge->census, DIMENSION_COUNTY, record->county);
     return (struct fact){
         .kind = FACT_ORDER,
-        .host = number(j, DIMENSION_HOST, record->host),
-        .product = number(j, DIMENSION_PRODUCT, record->product),
-        .session = number(j, DIMENSION_SESSION, record->session),
-        .platform = number(j, DIMENSION_PLATFORM, record->platform),
+        .host = number(j, DIMENSION_HOST, record->host, event->host_id, hashes->host),
+        .product =
+            number(j, DIMENSION_PRODUCT, record->product, event->product_id, hashes->product),
+        .session =
+            number(j, DIMENSION_SESSION, record->session, event->session_id, hashes->session),
+        .platform =
+            number(j, DIMENSION_PLATFORM, record->platform, event->platform, hashes->platform),
         .county = record->county,
         .quantity = record->quantity,
         .amount = record->amount,
@@ -464,9 +474,9 @@ static void judge_upsert(const struct judging *j, enum catalog_kind kind, struct
 }
 
 void judge_event(struct batch *batch, const struct judge *judge, struct post *post,
-                 const struct event *event, uint32_t hash)
+                 const struct event *event, const struct event_hashes *hashes)
 {
-    const struct judging j = {batch, judge, post, event, hash};
+    const struct judging j = {batch, judge, post, event, hashes};
     if (!may_post(&j))
         return;
     switch (event->type) {

@@ -32,6 +32,14 @@ void *mem_zalloc(size_t size_bytes)
     return memory;
 }
 
+void *mem_alloc_lines(size_t size_bytes)
+{
+    void *memory = aligned_alloc(MEM_LINE_BYTES, size_bytes);
+    if (!memory)
+        mem_die(size_bytes);
+    return memory;
+}
+
 void *mem_realloc(void *memory, size_t size_bytes)
 {
     void *moved = realloc(memory, size_bytes ? size_bytes : 1);

@@ -283,6 +283,54 @@ static void test_posts_are_not_split(void **state)
     done(&f);
 }
 
+/* An event's ids are hashed some events before it is judged: none may end up with another's,
+ * whatever stands between them, and whoever says them. */
+static void test_ids_stay_with_their_events(void **state)
+{
+    (void)state;
+    enum { POSTS = 120 };
+    struct fixture f;
+    struct buffer lines = BUFFER_INIT;
+    char host[16], session[16];
+    uint32_t facts, at = 0;
+    init(&f, 100);
+    add(&f, "{\"type\":\"session\",\"session_id\":\"s\",\"host_id\":\"of-s\",\"platform\":\"x\"}");
+    commit(&f);
+    for (int i = 0; i < POSTS; i++) {
+        buffer_reset(&lines);
+        for (int j = 0; j < i % 4; j++) /* none in every fourth */
+            buffer_printf(&lines,
+                          j == 2 ? "{\"type\":\"order\",\"order_id\":\"o%d-%d\",\"product_id\":"
+                                   "\"p%d\",\"county\":\"422828\",\"quantity\":1,\"amount\":9,"
+                                   "\"session_id\":\"s\"}\n"
+                                 : ORDER("o%d-%d", "h%d", "5"),
+                          i, j, j == 2 ? i % 7 : i % 50);
+        if (i % 5 == 0)
+            buffer_append_text(&lines, "{\"type\":\"host\",\"host_id\":\"h1\",\"name\":\"one\"}\n");
+        if (i % 9 == 0)
+            buffer_append_text(&lines, REFUND("parked", "r", "1"));
+        add(&f, buffer_cstr(&lines));
+    }
+    ledger_learn(f.judge.ledger, SLICE("parked"), PLACE_NOWHERE, (struct slice){NULL, 0});
+    assert_int_equal(0, batch_judge(f.batch, &f.judge));
+    const struct fact *fact = batch_facts(f.batch, &facts);
+    for (int i = 0; i < POSTS; i++)
+        for (int j = 0; j < i % 4; j++, at++) {
+            assert_true(at < facts);
+            snprintf(host, sizeof host, j == 2 ? "of-s" : "h%d", i % 50);
+            snprintf(session, sizeof session, "%s", j == 2 ? "s" : "");
+            assert_true(slice_equal(slice_of(host), names_text(f.judge.names, fact[at].host)));
+            assert_true(
+                slice_equal(slice_of(session), names_text(f.judge.names, fact[at].session)));
+            assert_int_equal(j == 2, fact[at].platform == names_find(f.judge.names, SLICE("x")));
+            snprintf(host, sizeof host, j == 2 ? "p%d" : "p", i % 7);
+            assert_true(slice_equal(slice_of(host), names_text(f.judge.names, fact[at].product)));
+        }
+    assert_int_equal(facts, at);
+    buffer_done(&lines);
+    done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_refunds_are_bounded),
         cmocka_unit_test(test_generations),
         cmocka_unit_test(test_posts_are_not_split),
+        cmocka_unit_test(test_ids_stay_with_their_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,6 +102,34 @@ static void many_ids_keep_numbers_and_texts(void **state)
     names_free(names);
 }
 
+/* Hashing ahead, at whatever moment, finds what hashing in between finds. */
+static void ahead_is_the_same(void **state)
+{
+    (void)state;
+    enum { COUNT = 5000, AHEAD = 700 };
+    struct names *names = names_new();
+    uint64_t *hashes = mem_alloc(sizeof(*hashes) * (COUNT + 1));
+    char id[ID_TEXT_BYTES];
+
+    names_prefetch_text(names, names_prefetch(names, SLICE("")));
+    for (uint32_t n = 1; n <= COUNT + AHEAD; n++) {
+        if (n <= COUNT)
+            hashes[n] = names_prefetch(names, numbered(id, n));
+        if (n <= AHEAD)
+            continue;
+        names_prefetch_text(names, hashes[n - AHEAD]);
+        struct slice old = numbered(id, n - AHEAD);
+        if (n % 2)
+            assert_int_equal(names_intern(names, old), n - AHEAD);
+        assert_int_equal(names_intern_hashed(names, hashes[n - AHEAD], old), n - AHEAD);
+        assert_int_equal(names_find(names, old), n - AHEAD);
+    }
+    assert_int_equal(names_intern_hashed(names, hashes[1], SLICE("")), 0);
+    assert_int_equal(names_count(names), COUNT);
+    free(hashes);
+    names_free(names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +137,7 @@ int main(void)
         cmocka_unit_test(numbers_count_from_one),
         cmocka_unit_test(every_size_and_byte_counts),
         cmocka_unit_test(many_ids_keep_numbers_and_texts),
+        cmocka_unit_test(ahead_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
