@@ -1,10 +1,10 @@
 /*
  * A ranking as a table. A row belongs to an id as long as it is on the board: a change of rank moves
  * the row, which glides. The bar is the gross amount as a share of the first, its end what was
- * refunded; it is scaled, never laid out anew.
+ * refunded. It is painted as the background of its cell: no layout, and nothing to composite.
  */
 
-import { Attribute, el, glide, mayMove, Style, Text } from './dom.js';
+import { Attribute, el, glide, hint, mayMove, Style, Text } from './dom.js';
 import { plainYuan } from './format.js';
 import { kindOfBoard } from './lookup.js';
 import { linkTo } from './route.js';
@@ -24,8 +24,7 @@ class Row {
     this.refunded = new Text();
     this.amount = new Text();
     const link = el('a', { href: linkTo(kind, id) }, this.name.node);
-    const gross = el('span', { class: 'bar gross' });
-    const net = el('span', { class: 'bar net' });
+    const bars = el('td', { class: 'bars', 'aria-hidden': 'true' });
     const amount = el('td', { class: 'amount', role: 'cell' }, this.amount.node);
     this.node = el('tr', { role: 'row' },
       el('td', { class: 'rank', role: 'cell' }, this.rank.node),
@@ -33,25 +32,24 @@ class Row {
       amount,
       el('td', { class: 'orders', role: 'cell' }, this.orders.node),
       el('td', { class: 'back', role: 'cell' }, this.refunded.node),
-      el('td', { class: 'bars', 'aria-hidden': 'true' }, gross, net));
+      bars);
     this.title = new Attribute(link, 'title');
-    this.exact = new Attribute(amount, 'title');
-    this.gross = new Style(gross, 'transform');
-    this.net = new Style(net, 'transform');
+    hint(amount, () => page.exact(this.gross));
+    this.bars = new Style(bars, 'background-size');
   }
 
   set(row, index, most) {
     const { page } = this;
+    this.gross = row.gross;
     const name = page.lookup.find(this.kind, this.id, page.lang) ?? row.name ?? this.id;
     this.rank.set(String(index + 1));
     this.name.set(name);
     this.title.set(name === this.id ? name : `${name} (${this.id})`);
     this.amount.set(page.figure(row.gross));
-    this.exact.set(page.exact(row.gross));
     this.orders.set(page.orders(row.orders));
     this.refunded.set(row.refunded ? page.t('refundedOf', { amount: page.figure(row.refunded) }) : '');
-    this.gross.set(`scaleX(${(row.gross / most).toFixed(4)})`);
-    this.net.set(`scaleX(${(Math.max(0, row.net) / most).toFixed(4)})`);
+    const share = (fen) => `${((Math.max(0, fen) / most) * 100).toFixed(1)}% 100%`;
+    this.bars.set(`${share(row.net)}, ${share(row.gross)}`);
   }
 }
 
@@ -107,7 +105,7 @@ export function makeBoard(page, { of, topic, long = false }) {
   return {
     node,
     topics: [topic],
-    restMs: 300, // with its slack as often as at the default interval
+    restMs: 500,
     measure(resized) {
       if (resized || rowPx === 0) rowPx = body.firstChild?.offsetHeight ?? 0;
     },

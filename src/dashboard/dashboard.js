@@ -9,7 +9,7 @@
 import { makeBoard } from './board.js';
 import { loadChart, makeChart } from './chart.js';
 import { Connection, takeToken } from './connection.js';
-import { el, Text } from './dom.js';
+import { el, endGlides, refreshHint, Text } from './dom.js';
 import { pickLanguage } from './format.js';
 import { Live } from './livetally.js';
 import { Lookup } from './lookup.js';
@@ -60,9 +60,13 @@ let frame = 0;
 let later; // the timer of panels that rest
 /* So much earlier or later a panel is drawn, to share the frame of an update: each frame costs. */
 const SLACK_MS = 60;
+const UNSEEN_REST_MS = 2000; // of panels that are not on the screen
+const TICK_SLACK_MS = 260; // that the clock waits for an update's frame
 let told = { state: 'connecting', stale: true, since: null, reason: null };
 let live;
 let title;
+let second; // that the clock shows
+let ticker; // the timer of the next one
 
 /* ------------------------------------------------------------------------------- drawing --- */
 
@@ -73,12 +77,14 @@ function draw() {
     if (payload) lookup.learnFrom(topic, payload);
   }
   for (const panel of panels) panel.measure?.(false); // now: later it would be laid out for it
+  endGlides();
   const now = performance.now();
   let wait = Infinity;
   for (const panel of panels) {
     panel.due ||= panel.topics.some((topic) => dirty.has(topic));
     if (!panel.due) continue;
-    const rest = (panel.drawnAt ?? -Infinity) + (panel.restMs ?? 0) - now;
+    const pause = Math.max(panel.restMs ?? 0, unseen.has(panel.node) ? UNSEEN_REST_MS : 0);
+    const rest = (panel.drawnAt ?? -Infinity) + pause - now;
     if (rest > SLACK_MS) {
       wait = Math.min(wait, rest);
     } else {
@@ -88,7 +94,9 @@ function draw() {
       panel.update();
     }
   }
+  if (Math.floor(page.now() / 1000) !== second) tick();
   title?.();
+  refreshHint();
   dirty.clear();
   clearTimeout(later);
   if (wait < Infinity) later = setTimeout(drawSoon, wait + SLACK_MS);
@@ -97,6 +105,19 @@ function draw() {
 function drawSoon() {
   if (frame === 0) frame = requestAnimationFrame(draw);
 }
+
+/*
+ * Panels that nobody sees are kept up to date for who has them read out, but not often. One that
+ * comes near the screen is drawn at once.
+ */
+const unseen = new Set();
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting) unseen.delete(target);
+    else unseen.add(target);
+  }
+  drawSoon();
+}, { rootMargin: '25% 0px' });
 
 function drawState() {
   connection?.draw(told, token !== undefined);
@@ -174,7 +195,10 @@ function showScreen() {
   const screen = screenOf(parseRoute(location.hash));
   const old = topics;
   for (const panel of panels) panel.close?.();
+  sight.disconnect();
+  unseen.clear();
   panels = makePanels(screen);
+  for (const panel of panels) sight.observe(panel.node);
   topics = panels.flatMap((panel) => panel.topics);
   /* Subscribed before the old ones are left, so that what both have stays. */
   live.subscribe(topics);
@@ -192,10 +216,19 @@ function showScreen() {
   for (const panel of panels) panel.update();
 }
 
-function onTick() {
-  $('clock').textContent = page.clock(page.now());
+/* Once a second, in the frame of an update if one comes soon after the second began. */
+function tick() {
+  const now = page.now();
+  second = Math.floor(now / 1000);
+  clearTimeout(ticker);
+  ticker = setTimeout(onTick, 1000 - (now % 1000) + TICK_SLACK_MS);
+  $('clock').textContent = page.clock(now);
   for (const panel of panels) panel.tick?.();
   lookup.ask(live, performance.now());
+}
+
+function onTick() {
+  tick();
   title?.();
 }
 
@@ -303,7 +336,6 @@ async function start() {
     scrollTo(0, 0);
     $('main').focus({ preventScroll: true });
   });
-  setInterval(onTick, 1000);
 }
 
 start();

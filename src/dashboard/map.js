@@ -4,7 +4,7 @@
  * reads without colours; every tile also says its amount, in its label.
  */
 
-import { Attribute, el, Text } from './dom.js';
+import { Attribute, el, hint, Text } from './dom.js';
 import { plainYuan } from './format.js';
 import { linkTo } from './route.js';
 
@@ -32,19 +32,18 @@ class Tile {
     this.item.style.setProperty('grid-area', `${Number(tile.row) + 1} / ${Number(tile.col) + 1}`);
     this.step = new Attribute(this.node, 'data-step');
     this.label = new Attribute(this.node, 'aria-label');
-    this.title = new Attribute(this.node, 'title');
+    hint(this.node, () => this.told);
   }
 
   set(row, most) {
     const { page } = this;
     const gross = row?.gross ?? 0;
-    const told = row
+    this.told = row
       ? `${this.name}: ${page.exact(gross)}, ${page.orders(row.orders)}`
       : `${this.name}: ${page.t('noSales')}`;
     this.step.set(String(stepOf(gross, most)));
     this.amount.set(gross ? page.compact(gross) : '');
-    this.label.set(told);
-    this.title.set(told);
+    this.label.set(this.told);
   }
 }
 

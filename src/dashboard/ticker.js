@@ -4,13 +4,15 @@
  * be followed, they just change.
  */
 
-import { Attribute, el, glide, mayMove, Text } from './dom.js';
+import { Attribute, el, glide, hint, mayMove, Text } from './dom.js';
 import { plainYuan } from './format.js';
 import { linkTo } from './route.js';
 
 const ROWS = 12;
 const SHORT_FROM_FEN = 1e9;
 const MOVE_AT_MOST = 2; // new orders at a time
+const REST_MS = 500;
+const FLOOD_REST_MS = 1000; // while the whole list changes each time
 const COLUMNS = ['time', 'host', 'product', 'county', 'units', 'amount'];
 
 class Row {
@@ -26,7 +28,7 @@ class Row {
       Object.entries(linked).map(([key, link]) => [key, new Attribute(link, 'href')]));
     this.cells = COLUMNS.map((key) => (
       el('td', { role: 'cell', class: key }, linked[key] ?? this.texts[key].node)));
-    this.exact = new Attribute(this.cells.at(-1), 'title');
+    hint(this.cells.at(-1), () => this.order && page.exact(this.order.amount));
     this.node = el('tr', { role: 'row' }, ...this.cells);
   }
 
@@ -45,7 +47,6 @@ class Row {
     links.host.set(linkTo('host', order.host_id));
     links.product.set(linkTo('product', order.product_id));
     links.county.set(linkTo('county', order.county));
-    this.exact.set(page.exact(order.amount));
   }
 }
 
@@ -59,6 +60,7 @@ function countNew(orders, first) {
 export function makeTicker(page, { topic }) {
   const rows = Array.from({ length: ROWS }, () => new Row(page));
   let rowPx = 0;
+  let flood = false;
   const empty = el('p', { class: 'empty' }, page.t('tickerNone'));
   const body = el('tbody', { role: 'rowgroup' }, ...rows.map((row) => row.node));
   const node = el('section', { class: 'panel ticker', 'aria-labelledby': 'ticker-title' },
@@ -88,13 +90,16 @@ export function makeTicker(page, { topic }) {
   return {
     node,
     topics: [topic],
-    restMs: 500,
+    get restMs() {
+      return flood ? FLOOD_REST_MS : REST_MS;
+    },
     measure(resized) {
       if (resized || rowPx === 0) rowPx = rows[0].node.offsetHeight;
     },
     update() {
       const orders = (page.live.get(topic)?.orders ?? []).slice(0, ROWS);
       const fresh = Math.min(ROWS, countNew(orders, rows[0].order));
+      flood = fresh >= ROWS;
       const moves = fresh <= MOVE_AT_MOST && rows[0].order && mayMove() && !document.hidden;
       if (fresh > 0 && fresh < ROWS && !body.contains(document.activeElement)) {
         const reused = rows.splice(ROWS - fresh);

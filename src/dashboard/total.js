@@ -4,7 +4,7 @@
  */
 
 import { plainYuan } from './format.js';
-import { Attribute, el, Style, Text } from './dom.js';
+import { el, hint, Style, Text } from './dom.js';
 
 /* In order of importance; what is money, and what is told only where there is room. */
 const FIGURES = [
@@ -35,7 +35,7 @@ class LargeAmount {
     this.shape = '';
     this.parts = [];
     this.width = new Style(this.node, '--em');
-    this.title = new Attribute(this.node, 'title');
+    hint(this.node, () => (this.fen === undefined ? undefined : page.exact(this.fen)));
   }
 
   build(pieces) {
@@ -52,6 +52,7 @@ class LargeAmount {
   }
 
   set(fen) {
+    this.fen = fen;
     const shown = fen === undefined ? NOTHING : this.page.amount(fen);
     const pieces = shown.split(/([万亿¥−])/).filter((piece) => piece !== '');
     const shape = shown.replace(/\d/g, '0');
@@ -61,7 +62,6 @@ class LargeAmount {
     } else {
       pieces.forEach((piece, i) => this.parts[i].set(piece));
     }
-    this.title.set(fen === undefined ? undefined : this.page.exact(fen));
   }
 }
 
@@ -72,17 +72,19 @@ function figures(page, className) {
   for (const { key, money } of all) {
     const value = new Text(NOTHING);
     const cell = el('dd', {}, value.node);
-    views[key] = { value, money, title: new Attribute(cell, 'title') };
+    const view = { value, money, amount: undefined };
+    if (money) hint(cell, () => (view.amount === undefined ? undefined : page.exact(view.amount)));
+    views[key] = view;
     list.append(el('div', { class: `figure ${key}` }, el('dt', {}, page.t(key)), cell));
   }
   return {
     node: list,
     set(metrics) {
-      for (const [key, { value, money, title }] of Object.entries(views)) {
+      for (const [key, view] of Object.entries(views)) {
         const amount = metrics?.[key];
-        if (amount === undefined) value.set(NOTHING);
-        else value.set(money ? page.figure(amount) : page.count(amount));
-        if (money) title.set(amount === undefined ? undefined : page.exact(amount));
+        view.amount = amount;
+        if (amount === undefined) view.value.set(NOTHING);
+        else view.value.set(view.money ? page.figure(amount) : page.count(amount));
       }
     },
   };

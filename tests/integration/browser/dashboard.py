@@ -1,32 +1,40 @@
 """What tests of the dashboard read off the screen. Amounts are taken from the exact form, which
-stands in `title`: what is shown may be short, or grouped in another way."""
+the page tells of what is pointed at: what is shown may be short, or grouped in another way."""
 import re
 from decimal import Decimal
 
 from browser import eventually
 from clients import totals
 
+# The title that an element gets while it is pointed at.
+TOLD = """
+    const told = (node) => {
+        node.dispatchEvent(new PointerEvent('pointerover', { bubbles: true }));
+        return node.title;
+    };
+"""
+
 # Figures of one period as {"gross": fen, …}; `words` are those of the page's language.
-FIGURES = """
+FIGURES = TOLD + """
     const read = (list) => Object.fromEntries([...list.querySelectorAll('.figure')].map((figure) => {
         const value = figure.querySelector('dd');
-        return [figure.className.split(' ')[1], value.title || value.innerText];
+        return [figure.className.split(' ')[1], told(value) || value.innerText];
     }));
     const total = document.querySelector('.panel.total');
     const all = total.querySelector('.figures.all');
     return {
-        hero: total.querySelector('.hero').title,
+        hero: told(total.querySelector('.hero')),
         first: read(total.querySelector('.figures')),
         all: all && read(all),
     };
 """
 
-ROWS = """
+ROWS = TOLD + """
     return [...document.querySelectorAll(`.panel.board.${arguments[0]} tbody tr`)].map((row) => ({
         rank: row.querySelector('.rank').innerText,
         id: decodeURIComponent(row.querySelector('.name a').hash.split('/').at(-1)),
         name: row.querySelector('.name').innerText,
-        gross: row.querySelector('.amount').title,
+        gross: told(row.querySelector('.amount')),
         top: row.getBoundingClientRect().top,
     }));
 """

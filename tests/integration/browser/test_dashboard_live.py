@@ -1,11 +1,12 @@
 """The dashboard while things move: figures under traffic, a daemon that restarts, a Redis that
 freezes, tokens. What it shows is right in the end, and what isn't of now is marked so."""
 import pytest
+from selenium.webdriver import ActionChains
 
 from browser import eventually
 from clients import post_events, totals
 from conftest import WITH_NAMES, Simulation
-from dashboard import board, expected_board, figures, open_live, shows, state
+from dashboard import board, expected_board, fen, figures, open_live, shows, state
 from events import order
 from harness import Daemon, free_port
 from tokens import Keys
@@ -45,6 +46,25 @@ def test_the_last_figures_are_the_right_ones(browser, moving):
     eventually(lambda: browser.texts(".ticker tr:first-child .amount a, .ticker tbody tr:first-child"
                                      " .amount")[0] == f"¥{newest['amount'] / 100:,.2f}")
     assert browser.console_errors() == []
+
+
+def test_what_is_pointed_at_is_told_to_the_fen_and_of_now(browser, own_stream):
+    """An amount in the short form, as a title that is there only while somebody may read it."""
+    open_live(browser, own_stream.url)
+    first = eventually(lambda: browser.find(".board.hosts tbody tr:first-child .amount"))
+    assert not first.get_attribute("title")
+    ActionChains(browser.driver).move_to_element(browser.find(".hero")).perform()
+
+    def title():
+        return fen(browser.find(".hero").get_attribute("title"))
+
+    before = eventually(title)
+    eventually(lambda: title() > before)
+    own_stream.simulation.stop()
+    gross = totals(own_stream.daemon, "total")["topics"]["total"]["today"]["gross"]
+    eventually(lambda: title() == gross)
+    ActionChains(browser.driver).move_to_element(browser.find(".brand")).perform()
+    eventually(lambda: not browser.find_all(".hero[title]"))
 
 
 def test_it_comes_back_after_a_restart_without_a_reload(browser, moving):
