@@ -3,11 +3,12 @@
  *
  *   board ── groups (by group_key, hashed) ── cells (array, and a hash from key to place)
  *
- * A cell has two halves. `sum` is over all lanes, what viewers see; it is valid when the group is
- * LOADED. `own` is our own lane's share, what checkpoints write: absolute once its base is known
- * (CELL_BASE), before that only what was added since. So a group nobody looks at costs memory only
- * for the cells touched since the last checkpoint, and nothing ever has to be read from Redis
- * before an order can be judged.
+ * A cell has two halves. Its sum is over all lanes, what viewers see; it stands apart, in an array
+ * that only groups have which are shown, and is valid when the group is LOADED. `own` is our own
+ * lane's share, what checkpoints write: absolute once its base is known (CELL_BASE), before that
+ * only what was added since. So a group nobody looks at costs memory only for the cells touched
+ * since the last checkpoint, and nothing ever has to be read from Redis before an order can be
+ * judged.
  *
  * Facts are gathered before they are spread over their cells, alike ones as one: see board_apply().
  *
@@ -43,14 +44,15 @@ enum {
     CELL_USED = 1 << 2,  /* our own lane counted in it since board_evict() last came by */
 };
 
-/* What an order changes comes first: it is written for every order, `sum` only if it is shown. */
+/* One line of the processor's cache, and what an order changes comes first. */
 struct cell {
     uint32_t key; /* second dimension: number in names, county code, minute; 1 for total */
     uint32_t flags;
+    uint64_t changed; /* board version of the last change of its sum */
     struct metrics own;
-    struct metrics sum;
-    uint64_t changed; /* board version of the last change of sum */
 };
+
+_Static_assert(sizeof(struct cell) == 64, "most cells are never shown, so it holds what they need");
 
 struct cell_slot {
     uint32_t key;
@@ -83,6 +85,7 @@ struct group {
     bool complete; /* every cell of our own lane is here: a new one starts from zero */
     bool listed;   /* among those that board_changed_next() gives */
     struct cell *cells;
+    struct metrics *sums; /* of the cells, by place; NULL: the group is COLD */
     struct cell_index index;
     uint64_t own_version; /* up to which `own` was read from Redis */
     int64_t used_ms;      /* monotonic, last touched: for eviction */

@@ -48,6 +48,6 @@ struct metrics area_sum(const struct area *area, const struct group *group)
     struct metrics sum = {{0}};
 
     for (uint32_t i = 0; i < area->count; i++)
-        metrics_add(&sum, &group->cells[area->places[i]].sum);
+        metrics_add(&sum, &group->sums[area->places[i]]);
     return sum;
 }

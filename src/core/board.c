@@ -54,6 +54,7 @@ static void group_free(struct group *group)
 {
     cell_index_done(&group->index);
     free(group->cells);
+    free(group->sums);
     free(group->included);
     free(group->log);
     free(group);

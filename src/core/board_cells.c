@@ -91,6 +91,8 @@ static void grow_cells(struct board *board, struct group *group)
 
     group->cell_capacity = group->cell_capacity ? group->cell_capacity * 2 : CELLS_MIN;
     group->cells = mem_resize(group->cells, group->cell_capacity, sizeof(*group->cells));
+    if (group->sums != NULL)
+        group->sums = mem_resize(group->sums, group->cell_capacity, sizeof(*group->sums));
     board->group_bytes += group_memory_bytes(group) - bytes;
 }
 
@@ -99,6 +101,25 @@ static void grow_index(struct board *board, struct group *group)
     size_t bytes = group_memory_bytes(group);
 
     resize_index(&group->index, ((size_t)group->index.mask + 1) * 2);
+    board->group_bytes += group_memory_bytes(group) - bytes;
+}
+
+void group_sums_close(struct board *board, struct group *group)
+{
+    size_t bytes = group_memory_bytes(group);
+
+    free(group->sums);
+    group->sums = NULL;
+    board->group_bytes -= bytes - group_memory_bytes(group);
+}
+
+void group_sums_open(struct board *board, struct group *group)
+{
+    group_sums_close(board, group);
+    if (group->cell_capacity == 0)
+        grow_cells(board, group);
+    size_t bytes = group_memory_bytes(group);
+    group->sums = mem_zalloc(group->cell_capacity * sizeof(*group->sums));
     board->group_bytes += group_memory_bytes(group) - bytes;
 }
 
@@ -114,6 +135,8 @@ struct cell *group_cell_open(struct board *board, struct group *group, uint32_t 
         grow_index(board, group);
     place = group->cell_count++;
     group->cells[place] = (struct cell){.key = key, .flags = group->complete ? CELL_BASE : 0};
+    if (group->sums != NULL)
+        group->sums[place] = (struct metrics){{0}};
     cell_index_insert(&group->index, key, place);
     board->cell_count++;
     if (group->watchers > 0)
@@ -162,6 +185,6 @@ struct cell *group_cell(const struct group *group, uint32_t cell_key)
 struct metrics group_get(const struct group *group, uint32_t cell_key)
 {
     static const struct metrics zeros = {{0}};
-    const struct cell *cell = group_cell(group, cell_key);
-    return cell == NULL ? zeros : cell->sum;
+    uint32_t place = cell_index_find(&group->index, cell_key);
+    return place == PLACE_NONE ? zeros : group->sums[place];
 }

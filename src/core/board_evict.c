@@ -24,6 +24,7 @@ struct eviction {
 static void become_cold(struct board *board, struct group *group)
 {
     group_set_state(board, group, GROUP_COLD);
+    group_sums_close(board, group);
     group->complete = false;
     free(group->included);
     group->included = NULL;

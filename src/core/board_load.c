@@ -17,8 +17,7 @@ void board_load_begin(struct board *board, struct group *group)
         group->included = mem_alloc(LANE_COUNT * sizeof(*group->included));
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
         group->included[lane] = NOT_MERGED;
-    for (uint32_t i = 0; i < group->cell_count; i++)
-        group->cells[i].sum = (struct metrics){{0}};
+    group_sums_open(board, group);
     group_set_state(board, group, GROUP_LOADING);
     group->complete = false;
 }
@@ -56,7 +55,7 @@ int board_load_merge(struct board *board, struct group *group, uint32_t lane, bo
         merge_own(board, group, version, cells, count);
     for (uint32_t i = 0; i < count; i++) {
         struct cell *cell = group_cell_open(board, group, cells[i].key);
-        metrics_add(&cell->sum, &cells[i].metrics);
+        metrics_add(&group->sums[cell - group->cells], &cells[i].metrics);
     }
     group->included[lane] = version;
     if (board->merged[lane] < version)
@@ -94,5 +93,6 @@ void board_load_abort(struct board *board, struct group *group)
     free(group->included);
     group->included = NULL;
     group->complete = false;
+    group_sums_close(board, group);
     group_set_state(board, group, GROUP_COLD);
 }

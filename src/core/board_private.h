@@ -141,7 +141,9 @@ static inline uint32_t cell_index_find(const struct cell_index *index, uint32_t 
 
 static inline size_t group_memory_bytes(const struct group *group)
 {
-    return sizeof(*group) + group->cell_capacity * sizeof(*group->cells) +
+    size_t cell_bytes = sizeof(*group->cells) + (group->sums ? sizeof(*group->sums) : 0);
+
+    return sizeof(*group) + group->cell_capacity * cell_bytes +
            ((size_t)group->index.mask + 1) * sizeof(*group->index.slots);
 }
 
@@ -152,7 +154,10 @@ void cell_index_insert(struct cell_index *index, uint32_t key, uint32_t place); 
 void cell_index_remove(struct cell_index *index, uint32_t key);                 /* is there */
 /* The cell, made when it isn't there yet. Other cells of the group may move in memory. */
 struct cell *group_cell_open(struct board *board, struct group *group, uint32_t key);
-/* Fills the gap with the group's last cell. */
+/* The sums of a group that is no longer, or not yet, COLD; all zeros. */
+void group_sums_open(struct board *board, struct group *group);
+void group_sums_close(struct board *board, struct group *group);
+/* Of a COLD group. Fills the gap with the group's last cell. */
 void group_cell_remove(struct board *board, struct group *group, uint32_t place);
 /* Gives back memory that the cells no longer need. */
 void group_cells_shrink(struct board *board, struct group *group);

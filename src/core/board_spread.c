@@ -166,10 +166,9 @@ static void find_cells(struct spreading *spreading)
             place = (uint32_t)(group_cell_open(spreading->board, group, target->cell_key) -
                                group->cells);
         target->place = place;
-        const char *cell = (const char *)&group->cells[place];
-        __builtin_prefetch(cell, 1);
-        __builtin_prefetch(cell + 48, 1);
-        __builtin_prefetch(cell + 96, 1);
+        __builtin_prefetch(&group->cells[place], 1);
+        if (group->sums != NULL)
+            __builtin_prefetch(&group->sums[place], 1);
     }
 }
 
@@ -211,7 +210,7 @@ static void add_to_sum(const struct spreading *spreading, const struct target *t
 
     if (group->included != NULL && spreading->lane_version <= group->included[target->add->lane])
         return;
-    add_metrics(&cell->sum, target->add);
+    add_metrics(&group->sums[target->place], target->add);
     if (group->state != GROUP_LOADED)
         return;
     group_cell_changed(spreading->board, group, cell, spreading->board->version);

@@ -117,7 +117,8 @@ void payload_board(struct buffer *out, const struct view *view, const struct top
 {
     begin_board(out, topic, group ? rank->matching : 0);
     for (uint32_t i = 0; group && i < rank->top; i++) {
-        const struct cell *cell = &group->cells[rank->entries[i].place];
+        uint32_t place = rank->entries[i].place;
+        const struct cell *cell = &group->cells[place];
         char digits[10];
         bool county = topic->board == BOARD_COUNTIES;
         struct slice id =
@@ -125,7 +126,7 @@ void payload_board(struct buffer *out, const struct view *view, const struct top
         struct slice name = county ? county_names_find(view->county_names, cell->key)
                                    : row_name(view, topic->board, id);
 
-        write_row(out, id, name, &cell->sum);
+        write_row(out, id, name, &group->sums[place]);
     }
     buffer_append_text(out, "]}");
 }
@@ -159,7 +160,7 @@ void payload_provinces(struct buffer *out, const struct topic *topic, const stru
         struct province *province = &provinces[cell->key / 10000 % PROVINCES];
 
         of += province->counties++ == 0;
-        metrics_add(&province->sum, &cell->sum);
+        metrics_add(&province->sum, &counties->sums[i]);
     }
     for (uint32_t i = 0; i < PROVINCES; i++) {
         provinces[i].code = i;

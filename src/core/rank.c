@@ -108,9 +108,9 @@ static void make_room(struct rank *rank)
     rank->count = keep;
 }
 
-static bool belongs(const struct rank *rank, uint32_t key)
+static bool belongs(const struct rank *rank, const struct group *group, uint32_t place)
 {
-    return rank->province == 0 || key / 10000 == rank->province;
+    return rank->province == 0 || group->cells[place].key / 10000 == rank->province;
 }
 
 static bool is_candidate(const struct rank *rank, uint32_t place)
@@ -123,10 +123,13 @@ static bool is_candidate(const struct rank *rank, uint32_t place)
 }
 
 /* fresh: no cell can be a candidate yet, so don't look. */
-static void consider(struct rank *rank, const struct cell *cell, uint32_t place, bool fresh)
+static void consider(struct rank *rank, const struct group *group, uint32_t place, bool fresh)
 {
-    struct rank_entry entry = {rank_value(&cell->sum, rank->by), cell->key, place};
+    struct rank_entry entry = {.value = rank_value(&group->sums[place], rank->by), .place = place};
 
+    if (rank->has_floor && entry.value < rank->floor.value)
+        return; /* most are: without a look at the cell */
+    entry.key = group->cells[place].key;
     if (rank->has_floor && compare(rank, &entry, &rank->floor) >= 0)
         return;
     if (!fresh && is_candidate(rank, place))
@@ -143,10 +146,10 @@ static void consider_all(struct rank *rank, const struct group *group)
 {
     rank_reset(rank);
     for (uint32_t i = 0; i < group->cell_count; i++) {
-        if (!belongs(rank, group->cells[i].key))
+        if (!belongs(rank, group, i))
             continue;
         rank->matching++;
-        consider(rank, &group->cells[i], i, true);
+        consider(rank, group, i, true);
     }
     rank->cells_seen = group->cell_count;
 }
@@ -158,10 +161,9 @@ static bool update_candidates(struct rank *rank, const struct group *group)
 
     for (uint32_t i = 0; i < rank->count; i++) {
         struct rank_entry *entry = &rank->entries[i];
-        const struct cell *cell = &group->cells[entry->place];
 
-        entry->value = rank_value(&cell->sum, rank->by);
-        shown = shown || (i < rank->top && cell->changed > rank->version);
+        entry->value = rank_value(&group->sums[entry->place], rank->by);
+        shown = shown || (i < rank->top && group->cells[entry->place].changed > rank->version);
     }
     return shown;
 }
@@ -174,15 +176,15 @@ static void consider_changed(struct rank *rank, const struct group *group)
         uint32_t place = log->places[i & log->mask];
 
         if (i + AHEAD < log->count)
-            __builtin_prefetch(&group->cells[log->places[(i + AHEAD) & log->mask]].sum);
-        if (place < rank->cells_seen && belongs(rank, group->cells[place].key))
-            consider(rank, &group->cells[place], place, false);
+            __builtin_prefetch(&group->sums[log->places[(i + AHEAD) & log->mask]]);
+        if (place < rank->cells_seen && belongs(rank, group, place))
+            consider(rank, group, place, false);
     }
     for (uint32_t i = rank->cells_seen; i < group->cell_count; i++) {
-        if (!belongs(rank, group->cells[i].key))
+        if (!belongs(rank, group, i))
             continue;
         rank->matching++;
-        consider(rank, &group->cells[i], i, false);
+        consider(rank, group, i, false);
     }
     rank->cells_seen = group->cell_count;
 }

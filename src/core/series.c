@@ -71,15 +71,16 @@ static void collect(const struct series *series, struct series_seen seen,
 
         for (uint32_t i = 0; i < group->cell_count; i++) {
             const struct cell *cell = &group->cells[i];
+            const struct metrics *sum = &group->sums[i];
             int64_t minute = base + cell->key;
             uint32_t at;
 
             if (minute < first || minute > series->minute_now)
                 continue;
             at = (uint32_t)(minute - first);
-            buckets[at].orders = cell->sum.v[METRIC_ORDERS];
-            buckets[at].gross = cell->sum.v[METRIC_GROSS];
-            buckets[at].refunded = cell->sum.v[METRIC_REFUNDED];
+            buckets[at].orders = sum->v[METRIC_ORDERS];
+            buckets[at].gross = sum->v[METRIC_GROSS];
+            buckets[at].refunded = sum->v[METRIC_REFUNDED];
             if (!is_new(group, cell, minute, seen))
                 continue;
             from = at < from ? at : from;

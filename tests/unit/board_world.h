@@ -114,6 +114,7 @@ static inline void check_own(const struct world *world, const struct model_cell 
 
 struct counts {
     uint32_t groups, cells, dirty, taken, held;
+    size_t bytes;
     uint32_t shown[ROLLUP_COUNT][PERIOD_COUNT];
 };
 
@@ -128,9 +129,11 @@ static inline void count_group(void *context, struct group *group)
     }
     assert_int_equal(group->index.used, group->cell_count);
     assert_int_equal(dirty, group->dirty_count);
+    assert_int_equal(group->sums == NULL, group->state == GROUP_COLD);
     counts->groups++;
     counts->shown[group->key.rollup][group->key.period] += group->state != GROUP_COLD;
     counts->cells += group->cell_count;
+    counts->bytes += group_memory_bytes(group);
     counts->dirty += dirty;
     counts->taken += group->taken_count;
     counts->held += group->watchers > 0 ? group->cell_count : dirty + group->taken_count;
@@ -155,6 +158,7 @@ static inline void world_check(struct world *world)
     assert_int_equal(counts.dirty, board_dirty_count(world->board));
     assert_int_equal(counts.taken, world->taken_count);
     assert_int_equal(counts.held, world->board->held_cells);
+    assert_int_equal(counts.bytes, world->board->group_bytes);
     assert_memory_equal(counts.shown, world->board->shown, sizeof(counts.shown));
     for (uint32_t i = 0; i < world->watched_count; i++)
         assert_non_null(board_find(world->board, world->watched[i]));

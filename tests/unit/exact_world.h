@@ -258,7 +258,7 @@ static inline void check_group(void *context, struct group *group)
         buffer_reset(&field);
         cell_field_write(&field, seat->names, group->key, group->cells[i].key);
         struct metrics expected = model_cell(&world->model, buffer_cstr(&key), buffer_cstr(&field));
-        if (memcmp(&expected, &group->cells[i].sum, sizeof expected) != 0)
+        if (memcmp(&expected, &group->sums[i], sizeof expected) != 0)
             fail_msg("lane %u: %s %s differs", seat->lane, buffer_cstr(&key), buffer_cstr(&field));
     }
     buffer_done(&key);
@@ -275,7 +275,7 @@ static inline void check_complete(struct world *world, struct seat *seat)
         const struct group *group = board_find(
             seat->board, (struct group_key){.rollup = (uint16_t)whole[i], .period = PERIOD_ALL});
         for (uint32_t c = 0; c < group->cell_count; c++)
-            metrics_add(&sum, &group->cells[c].sum);
+            metrics_add(&sum, &group->sums[c]);
         assert_memory_equal(&sum, &total, sizeof sum);
     }
 }

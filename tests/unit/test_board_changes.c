@@ -43,10 +43,8 @@ static uint32_t roll(struct world *world, uint32_t below)
 
 static void change(struct world *world, uint32_t place)
 {
-    struct cell *cell = &world->group.cells[place];
-
-    cell->sum.v[METRIC_GROSS] += 1 + roll(world, 100);
-    group_cell_changed(&world->board, &world->group, cell, world->version);
+    world->group.sums[place].v[METRIC_GROSS] += 1 + roll(world, 100);
+    group_cell_changed(&world->board, &world->group, &world->group.cells[place], world->version);
 }
 
 static void add_cell(struct world *world)
@@ -55,6 +53,8 @@ static void add_cell(struct world *world)
     uint32_t place = group->cell_count++;
 
     group->cells = mem_resize(group->cells, group->cell_count, sizeof(*group->cells));
+    group->sums = mem_resize(group->sums, group->cell_count, sizeof(*group->sums));
+    group->sums[place] = (struct metrics){{0}};
     group->cells[place] = (struct cell){.key = (1300 + roll(world, 4)) * 100 + place % 100};
     change(world, place);
 }
@@ -99,7 +99,7 @@ static void look_at_area(struct world *world, struct reader *reader, uint64_t si
     for (uint32_t i = 0; i < group->cell_count; i++) {
         if (group->cells[i].key / 100 != AREA)
             continue;
-        gross += group->cells[i].sum.v[METRIC_GROSS];
+        gross += group->sums[i].v[METRIC_GROSS];
         changed = changed || group->cells[i].changed > since;
     }
     area_refresh(&reader->area, group, 100, AREA);
@@ -141,6 +141,7 @@ static void test_random(void **state)
             area_done(&world.readers[i].area);
         group_changes_forget(&world.group);
         free(world.group.cells);
+        free(world.group.sums);
     }
 }
 
@@ -162,6 +163,7 @@ static void test_bounded(void **state)
     assert_true(group_changes_gone(&world.group, world.readers[0].seen));
     group_changes_forget(&world.group);
     free(world.group.cells);
+    free(world.group.sums);
 }
 
 /* A cell is listed once between two looks, however often it sells. */
@@ -180,6 +182,7 @@ static void test_listed_once(void **state)
     assert_int_equal(world.group.log->count, seen + 1);
     group_changes_forget(&world.group);
     free(world.group.cells);
+    free(world.group.sums);
 }
 
 static uint32_t roll_below(uint64_t *state, uint32_t below)
