@@ -11,24 +11,25 @@
 #define GROUPS_MIN 256u
 #define DIRTY_MIN  256u
 
-static void plan_period(struct board *board, enum period period)
+static void plan_step(struct board *board, struct group_key key)
 {
-    for (int rollup = 0; rollup < ROLLUP_COUNT; rollup++) {
-        struct group_key key = {(uint16_t)rollup, (uint16_t)period, 0, 0};
-        if (rollup_rows[rollup].periods & 1u << period)
-            board->plan[board->plan_count++] =
-                (struct plan_step){key.rollup, key.period, group_first_dimension(key),
-                                   group_cell_dimension(key), NULL};
-    }
+    struct plan_step *step = &board->plan[board->plan_count++];
+
+    *step = (struct plan_step){.rollup = key.rollup, .period = key.period};
+    step->first = group_first_dimension(key);
+    step->cell = group_cell_dimension(key);
+    step->group_bits = 1u << step->first;
+    step->cell_bits = key.period == PERIOD_MINUTE ? DIFFERS_MINUTE : 1u << step->cell;
+    step->order =
+        (step->group_bits | step->cell_bits) & 1u << DIMENSION_COUNTY ? BY_COUNTY : BY_HOST;
 }
 
 static void make_plan(struct board *board)
 {
-    plan_period(board, PERIOD_ALL);
-    plan_period(board, PERIOD_DAY);
-    board->plan_minutes = board->plan_count;
-    plan_period(board, PERIOD_MINUTE);
-    board->plan_minutes = board->plan_count - board->plan_minutes;
+    for (int period = 0; period < PERIOD_COUNT; period++)
+        for (int rollup = 0; rollup < ROLLUP_COUNT; rollup++)
+            if (rollup_rows[rollup].periods & 1u << period)
+                plan_step(board, (struct group_key){(uint16_t)rollup, (uint16_t)period, 0, 0});
 }
 
 struct board *board_new(const struct board_options *options)

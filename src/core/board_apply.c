@@ -36,6 +36,8 @@ void gathering_init(struct gathering *gathering)
 {
     gathering->facts = mem_resize(NULL, GATHERED_MAX, sizeof(*gathering->facts));
     gathering->slots = mem_zalloc(SLOT_COUNT * sizeof(*gathering->slots));
+    gathering->order = mem_resize(NULL, GATHERED_MAX, sizeof(*gathering->order));
+    gathering->order_room = mem_resize(NULL, GATHERED_MAX, sizeof(*gathering->order_room));
     gathering->seed = (uint64_t)(uintptr_t)gathering->facts ^ ID_HASH_KEY_ONE;
 }
 
@@ -43,11 +45,14 @@ void gathering_done(struct gathering *gathering)
 {
     free(gathering->facts);
     free(gathering->slots);
+    free(gathering->order);
+    free(gathering->order_room);
 }
 
 size_t gathering_memory_bytes(void)
 {
-    return GATHERED_MAX * sizeof(struct gathered) + SLOT_COUNT * sizeof(uint32_t);
+    return GATHERED_MAX * (sizeof(struct gathered) + 2 * sizeof(uint64_t)) +
+           SLOT_COUNT * sizeof(uint32_t);
 }
 
 static bool alike(const struct gathered *a, const struct gathered *b)

@@ -1,8 +1,8 @@
 /*
  * What the parts of the board share: groups and their hash (board.c), cells of a group
- * (board_cells.c), adding commits (board_apply.c, board_spread.c), what changed (board_changes.c),
- * loading (board_load.c, board_image.c), checkpoints (board_dirty.c), dropping what is idle
- * (board_evict.c).
+ * (board_cells.c), adding commits (board_apply.c, board_order.c, board_spread.c), what changed
+ * (board_changes.c), loading (board_load.c, board_image.c), checkpoints (board_dirty.c), dropping
+ * what is idle (board_evict.c).
  */
 #ifndef LIVETALLY_CORE_BOARD_PRIVATE_H
 #define LIVETALLY_CORE_BOARD_PRIVATE_H
@@ -13,6 +13,9 @@
 #define PLACE_NONE UINT32_MAX
 #define TOTAL_CELL 1u
 
+/* In which facts are spread, see board_order.c. */
+enum spread_order { BY_HOST, BY_COUNTY };
+
 /* The hash of groups: open addressing, at most half full. */
 struct group_slot {
     struct group_key key;
@@ -21,17 +24,23 @@ struct group_slot {
 
 /*
  * One cell of every fact: where a rollup's row puts it in one period. The group that was last
- * counted in is remembered: half the steps go to one and the same group all day.
+ * counted in is remembered: half the steps go to one and the same group all day. Facts that differ
+ * in none of group_bits count in one group, those that differ in none of both in one cell; bits
+ * are 1 << enum dimension, and DIFFERS_MINUTE.
  */
 struct plan_step {
     uint16_t rollup;
     uint16_t period;
     enum dimension first; /* of the group */
     enum dimension cell;
+    uint32_t group_bits;
+    uint32_t cell_bits;
+    enum spread_order order;
     struct group *last; /* NULL: none, or it is gone */
 };
 
-#define PLAN_MAX (ROLLUP_COUNT * PERIOD_COUNT)
+#define PLAN_MAX       (ROLLUP_COUNT * PERIOD_COUNT)
+#define DIFFERS_MINUTE (1u << DIMENSION_COUNT)
 
 #define METRICS_HALF (METRIC_COUNT / 2) /* an order changes the first half, a refund the other */
 #define GATHERED_MAX 8192u              /* so much is spread in some milliseconds */
@@ -53,6 +62,8 @@ struct gathered {
 struct gathering {
     struct gathered *facts;
     uint32_t *slots; /* upper part of the hash, place + 1; 0: free */
+    uint64_t *order; /* see board_order.c */
+    uint64_t *order_room;
     uint32_t count;
     uint64_t seed;
     uint64_t own_since; /* version of our own lane's oldest commit that is in it; 0: none is */
@@ -97,7 +108,6 @@ struct board {
 
     struct plan_step plan[PLAN_MAX];
     uint32_t plan_count;
-    uint32_t plan_minutes; /* of those, the last ones, that count by minute */
     int64_t hour_start_ms; /* of the business hour last counted in */
     uint32_t hour;
 };
@@ -176,6 +186,15 @@ void group_drop(struct board *board, struct group *group);
 void gathering_init(struct gathering *gathering);
 void gathering_done(struct gathering *gathering);
 size_t gathering_memory_bytes(void);
+
+/* board_order.c: by host first. Until the next call, gathering_place() is of the i-th in order. */
+void gathering_order_by_host(struct gathering *gathering, uint32_t own_lane);
+void gathering_order_by_county(struct gathering *gathering);
+
+static inline uint32_t gathering_place(const struct gathering *gathering, uint32_t i)
+{
+    return gathering->order[i] & 0xffff;
+}
 
 /* board_spread.c: counts what is gathered, as facts of that version of their lanes. */
 void board_spread_as(struct board *board, uint64_t lane_version);

@@ -1,16 +1,22 @@
 /*
  * Counting what is gathered. Each of it counts in some two dozen cells, each in a group of its own:
  * slot of the group, group, slot of the cell, cell. With many products most of these are not in the
- * processor's cache. So a block of gathered facts is taken at a time, and of that one rollup and
- * period after the other, in rounds: each round fetches ahead what the next one reads. So the waits
- * for memory overlap instead of adding up.
+ * processor's cache. What is done about it:
+ *
+ *   - They are sorted (board_order.c), so that those of one group, or even of one cell, come one
+ *     after the other. Of a few thousand most differ in the product, but share host or county.
+ *   - A block is taken at a time, and of that one rollup and period after the other, in rounds:
+ *     each round fetches ahead what the next one reads. So the waits for memory overlap instead of
+ *     adding up.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "board_private.h"
 
-#define BLOCK 32u
+#define BLOCK       64u
+#define AHEAD       8u /* gathered ones to fetch before they are unpacked */
+#define DIFFERS_ALL UINT32_MAX
 
 /* One of those gathered, unpacked. */
 struct addition {
@@ -18,19 +24,22 @@ struct addition {
     uint32_t when[PERIOD_COUNT];
     uint32_t minute;
     uint32_t lane;
-    uint32_t half; /* 0, or METRICS_HALF: the first metric that changes */
+    uint32_t half;    /* 0, or METRICS_HALF: the first metric that changes */
+    uint32_t differs; /* from the one before it: in which dimensions, or DIFFERS_MINUTE */
     bool own;
     int64_t deltas[METRICS_HALF]; /* of that half */
 };
 
 /* A cell to add to, first as keys, then as what they name. */
 struct target {
-    const struct addition *add;
-    struct group *group; /* NULL: to be looked up */
+    const struct addition *add; /* the first of those that count in it */
+    struct group *group;        /* NULL: to be looked up */
+    bool same_group;            /* as the one before it */
     uint32_t first;
     uint32_t hash; /* of the group's key */
     uint32_t cell_key;
     uint32_t place; /* not a pointer: cells move when their group grows */
+    int64_t deltas[METRICS_HALF];
 };
 
 struct spreading {
@@ -38,10 +47,23 @@ struct spreading {
     uint64_t lane_version;
     struct plan_step *step;
     uint32_t addition_count;
+    uint32_t own_count; /* of those, our own lane's */
     uint32_t target_count;
     struct addition additions[BLOCK];
     struct target targets[BLOCK];
 };
+
+static uint32_t difference(const struct addition *a, const struct addition *b)
+{
+    uint32_t differs = 0;
+
+    if (a->when[PERIOD_MINUTE] != b->when[PERIOD_MINUTE] || a->lane != b->lane ||
+        a->half != b->half)
+        return DIFFERS_ALL;
+    for (int d = 0; d < DIMENSION_COUNT; d++)
+        differs |= (uint32_t)(a->values[d] != b->values[d]) << d;
+    return differs | (a->minute != b->minute ? DIFFERS_MINUTE : 0);
+}
 
 static void unpack(const struct board *board, const struct gathered *from, struct addition *add)
 {
@@ -63,44 +85,72 @@ static void unpack(const struct board *board, const struct gathered *from, struc
     memcpy(add->deltas, from->deltas, sizeof(add->deltas));
 }
 
-static void put_target(struct spreading *spreading, const struct addition *add, uint32_t first,
-                       uint32_t cell_key)
+/* same_group: as the target before it. */
+static struct target *put_target(struct spreading *spreading, const struct addition *add,
+                                 uint32_t cell_key, bool same_group)
 {
     const struct plan_step *step = spreading->step;
     struct target *target = &spreading->targets[spreading->target_count++];
     struct group *last = step->last;
+    uint32_t first = step->first == DIMENSION_NONE ? 0 : add->values[step->first];
     struct group_key key = {step->rollup, step->period, add->when[step->period], first};
 
     target->add = add;
     target->first = first;
     target->cell_key = cell_key;
     target->group = NULL;
+    target->same_group = same_group;
+    memcpy(target->deltas, add->deltas, sizeof(target->deltas));
+    if (same_group)
+        return target;
     if (last != NULL && last->key.first == first && last->key.when == key.when) {
         target->group = last;
-        return;
+        return target;
     }
     target->hash = group_key_hash(key);
     __builtin_prefetch(&spreading->board->groups[target->hash & spreading->board->group_mask]);
+    return target;
+}
+
+static void add_deltas(int64_t *sum, const int64_t *deltas)
+{
+    for (int i = 0; i < METRICS_HALF; i++)
+        sum[i] += deltas[i];
+}
+
+static bool counts(const struct plan_step *step, const struct addition *add, bool shown)
+{
+    if (add->values[step->first] == 0 || add->values[step->cell] == 0)
+        return false;
+    if (step->period == PERIOD_MINUTE && add->minute == MINUTE_NONE)
+        return false;
+    return shown || add->own;
 }
 
 /* Other lanes' facts are kept only for groups that are shown: of many rollups none is. */
+static bool is_shown(const struct board *board, const struct plan_step *step)
+{
+    return board->shown[step->rollup][step->period] > 0;
+}
+
 static void find_keys(struct spreading *spreading)
 {
     const struct plan_step *step = spreading->step;
     bool by_minute = step->period == PERIOD_MINUTE;
-    bool shown = spreading->board->shown[step->rollup][step->period] > 0;
+    bool shown = is_shown(spreading->board, step);
+    struct target *before = NULL; /* of the addition before, if it counts */
 
     spreading->target_count = 0;
     for (uint32_t i = 0; i < spreading->addition_count; i++) {
         const struct addition *add = &spreading->additions[i];
-        uint32_t first = add->values[step->first];
-        uint32_t cell_key = add->values[step->cell];
-        if (first == 0 || cell_key == 0 || (by_minute && add->minute == MINUTE_NONE))
-            continue;
-        if (!shown && !add->own)
-            continue;
-        put_target(spreading, add, step->first == DIMENSION_NONE ? 0 : first,
-                   by_minute ? add->minute : cell_key);
+        bool same_group = before != NULL && !(add->differs & step->group_bits);
+        if (same_group && !(add->differs & step->cell_bits))
+            add_deltas(before->deltas, add->deltas);
+        else if (counts(step, add, shown))
+            before = put_target(spreading, add, by_minute ? add->minute : add->values[step->cell],
+                                same_group);
+        else
+            before = NULL;
     }
 }
 
@@ -123,18 +173,31 @@ static struct group *find_group(struct spreading *spreading, const struct target
     return group;
 }
 
+/* Moves it to the front, as far as it is still needed. */
+static void keep_target(struct spreading *spreading, uint32_t at, const struct target *target,
+                        struct group *group)
+{
+    struct target *kept = &spreading->targets[at];
+
+    kept->group = group;
+    if (kept == target)
+        return;
+    kept->add = target->add;
+    kept->cell_key = target->cell_key;
+    memcpy(kept->deltas, target->deltas, sizeof(kept->deltas));
+}
+
 static void find_groups(struct spreading *spreading)
 {
+    struct group *group = NULL;
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < spreading->target_count; i++) {
         struct target *target = &spreading->targets[i];
-        struct group *group = target->group;
-        if (group == NULL && (group = find_group(spreading, target)) == NULL)
-            continue;
-        spreading->targets[kept].add = target->add;
-        spreading->targets[kept].cell_key = target->cell_key;
-        spreading->targets[kept++].group = group;
+        if (!target->same_group)
+            group = target->group != NULL ? target->group : find_group(spreading, target);
+        if (group != NULL)
+            keep_target(spreading, kept++, target, group);
     }
     spreading->target_count = kept;
 }
@@ -149,9 +212,7 @@ static void find_slots(struct spreading *spreading)
         if (!target->add->own && group->state == GROUP_COLD)
             continue;
         __builtin_prefetch(&group->index.slots[cell_index_start(&group->index, target->cell_key)]);
-        spreading->targets[kept].add = target->add;
-        spreading->targets[kept].cell_key = target->cell_key;
-        spreading->targets[kept++].group = group;
+        keep_target(spreading, kept++, target, group);
     }
     spreading->target_count = kept;
 }
@@ -172,14 +233,6 @@ static void find_cells(struct spreading *spreading)
     }
 }
 
-static void add_metrics(struct metrics *sum, const struct addition *add)
-{
-    int64_t *half = &sum->v[add->half];
-
-    for (int i = 0; i < METRICS_HALF; i++)
-        half[i] += add->deltas[i];
-}
-
 /* Once every lane has passed what loading included, there is nothing left to compare with. */
 static void forget_included(const struct board *board, struct group *group)
 {
@@ -196,7 +249,7 @@ static void add_to_own(const struct spreading *spreading, const struct target *t
     struct group *group = target->group;
 
     if (spreading->lane_version > group->own_version)
-        add_metrics(&cell->own, target->add);
+        add_deltas(&cell->own.v[target->add->half], target->deltas);
     cell->flags |= CELL_USED;
     cell_mark_dirty(spreading->board, group, cell);
     if (group->state == GROUP_COLD)
@@ -210,7 +263,7 @@ static void add_to_sum(const struct spreading *spreading, const struct target *t
 
     if (group->included != NULL && spreading->lane_version <= group->included[target->add->lane])
         return;
-    add_metrics(&group->sums[target->place], target->add);
+    add_deltas(&group->sums[target->place].v[target->add->half], target->deltas);
     if (group->state != GROUP_LOADED)
         return;
     group_cell_changed(spreading->board, group, cell, spreading->board->version);
@@ -234,16 +287,36 @@ static void spread_step(struct spreading *spreading)
     }
 }
 
-static void spread_block(struct spreading *spreading, const struct gathered *facts, uint32_t count)
+/* Those from `at` on, in the order. */
+static void unpack_block(struct spreading *spreading, uint32_t at)
+{
+    const struct gathering *gathering = &spreading->board->gathering;
+    uint32_t left = gathering->count - at;
+
+    spreading->addition_count = left < BLOCK ? left : BLOCK;
+    spreading->own_count = 0;
+    for (uint32_t i = 0; i < spreading->addition_count; i++) {
+        struct addition *add = &spreading->additions[i];
+        if (at + i + AHEAD < gathering->count)
+            __builtin_prefetch(&gathering->facts[gathering_place(gathering, at + i + AHEAD)]);
+        unpack(spreading->board, &gathering->facts[gathering_place(gathering, at + i)], add);
+        add->differs = i == 0 ? DIFFERS_ALL : difference(add, add - 1);
+        spreading->own_count += add->own;
+    }
+}
+
+static void spread_ordered(struct spreading *spreading, enum spread_order order)
 {
     struct board *board = spreading->board;
 
-    spreading->addition_count = count;
-    for (uint32_t i = 0; i < count; i++)
-        unpack(board, &facts[i], &spreading->additions[i]);
-    for (uint32_t i = 0; i < board->plan_count; i++) {
-        spreading->step = &board->plan[i];
-        spread_step(spreading);
+    for (uint32_t at = 0; at < board->gathering.count; at += BLOCK) {
+        unpack_block(spreading, at);
+        for (uint32_t i = 0; i < board->plan_count; i++) {
+            spreading->step = &board->plan[i];
+            if (spreading->step->order == order &&
+                (spreading->own_count > 0 || is_shown(board, spreading->step)))
+                spread_step(spreading);
+        }
     }
 }
 
@@ -254,9 +327,10 @@ void board_spread_as(struct board *board, uint64_t lane_version)
 
     spreading.board = board;
     spreading.lane_version = lane_version;
-    for (uint32_t i = 0; i < gathering->count; i += BLOCK)
-        spread_block(&spreading, &gathering->facts[i],
-                     gathering->count - i < BLOCK ? gathering->count - i : BLOCK);
+    gathering_order_by_host(gathering, board->own_lane);
+    spread_ordered(&spreading, BY_HOST);
+    gathering_order_by_county(gathering);
+    spread_ordered(&spreading, BY_COUNTY);
     for (uint32_t i = 0; i < gathering->count; i++)
         gathering->slots[gathering->facts[i].slot] = 0;
     gathering->count = 0;
