@@ -65,6 +65,7 @@ const TICK_SLACK_MS = 260; // that the clock waits for an update's frame
 let told = { state: 'connecting', stale: true, since: null, reason: null };
 let live;
 let title;
+let shownEpoch;
 let second; // that the clock shows
 let ticker; // the timer of the next one
 
@@ -118,6 +119,15 @@ const sight = new IntersectionObserver((entries) => {
   }
   drawSoon();
 }, { rootMargin: '25% 0px' });
+
+/* Another data set: no panel may rest with figures of the last one, nor keep its names. */
+function meet(epoch) {
+  if (shownEpoch !== undefined && epoch !== shownEpoch) {
+    lookup.forget();
+    for (const panel of panels) panel.drawnAt = undefined;
+  }
+  shownEpoch = epoch;
+}
 
 function drawState() {
   connection?.draw(told, token !== undefined);
@@ -280,7 +290,8 @@ function connect() {
   told = { state: 'connecting', stale: true, since: null, reason: null };
   const asked = Number(new URLSearchParams(location.search).get('interval_ms'));
   live = new Live({ token, intervalMs: asked >= 100 ? asked : INTERVAL_MS });
-  live.on('update', ({ topics: changed }) => {
+  live.on('update', ({ topics: changed, epoch }) => {
+    meet(epoch);
     for (const topic of changed) dirty.add(topic);
     drawSoon();
   });

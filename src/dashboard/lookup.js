@@ -50,6 +50,11 @@ export class Lookup {
     if (names.size > MOST_NAMES) names.delete(names.keys().next().value);
   }
 
+  /* They were of another data set. */
+  forget() {
+    for (const names of this.known.values()) names.clear();
+  }
+
   /* Remembers the names that came with one topic. */
   learnFrom(topic, payload) {
     const [path] = topic.split('?');

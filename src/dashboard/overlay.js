@@ -150,6 +150,14 @@ function makeRows(count) {
       height.set(String(items.length));
       return items.length > 0;
     },
+    /* At once: a row that fades out must not be read any more. */
+    forget() {
+      for (const row of rows) {
+        row.key = null;
+        row.on.set(undefined);
+        for (const cell of [row.name, row.times, row.sum]) cell.set('');
+      }
+    },
   };
 }
 
@@ -158,6 +166,7 @@ function makeProducts() {
   const node = el('section', { class: 'card products' }, el('h2', {}, t('products')), rows.node);
   return {
     node,
+    forget: rows.forget,
     draw({ products }) {
       const best = Math.max(1, ...products.rows.map((row) => row.gross));
       return rows.draw(products.rows.slice(0, PRODUCT_ROWS).map((row) => ({
@@ -175,6 +184,10 @@ function makeTicker() {
   let later = null;
   return {
     node,
+    forget() {
+      shownMs = -Infinity;
+      rows.forget();
+    },
     draw({ ticker }) {
       const wait = shownMs + TICKER_MS - performance.now();
       if (wait > 0 && !body.hidden) {
@@ -235,6 +248,10 @@ const names = {
     return learned;
   },
 
+  forget() {
+    this.known.clear();
+  },
+
   settle(id) {
     const topic = `product/${id}`;
     this.learn(id, live.get(topic)?.name);
@@ -260,10 +277,20 @@ const body = { hidden: true, mark: new Attribute(document.body, 'data-hidden') }
 const waiting = new Set(); // topics to be drawn
 let frame = null;
 let hideTimer = null;
+let shownEpoch;
 
 function changed(topic) {
   waiting.add(topic);
   frame ??= requestAnimationFrame(draw);
+}
+
+/* Another data set: nothing of the last one may stand beside what is of the new one. */
+function meet(epoch) {
+  if (shownEpoch !== undefined && epoch !== shownEpoch) {
+    names.forget();
+    for (const part of parts) part.forget?.();
+  }
+  shownEpoch = epoch;
 }
 
 function draw() {
@@ -308,7 +335,8 @@ for (const part of parts) {
 }
 
 const live = new Live({ token: options.token });
-live.on('update', ({ topics: names_ }) => {
+live.on('update', ({ topics: names_, epoch }) => {
+  meet(epoch);
   if (names.take(names_)) changed(topics.ticker);
   for (const topic of names_) if (Object.values(topics).includes(topic)) changed(topic);
 });

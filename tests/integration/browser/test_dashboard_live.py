@@ -105,6 +105,21 @@ def test_it_says_so_when_figures_are_no_longer_of_now(browser, moving, redis):
     eventually(lambda: shows(browser, daemon))
 
 
+def test_nothing_of_another_data_set_stays(browser, moving, redis):
+    """Also not for as long as a panel rests after it was drawn: its clock is stopped."""
+    daemon, simulation = moving
+    open_live(browser, daemon.url)
+    simulation.stop()
+    eventually(lambda: shows(browser, daemon))
+    eventually(lambda: board(browser, "products") and browser.find_all(".ticker tr:not([hidden])"))
+    browser.js("const now = performance.now(); performance.now = () => now;")
+    redis.client().flushall()
+    eventually(lambda: figures(browser)["all"]["gross"] == 0, 20)
+    assert [board(browser, name) for name in ("hosts", "counties", "products")] == [[], [], []]
+    assert not browser.find_all(".ticker tbody tr:not([hidden])")
+    assert not browser.find_all(".tiles .tile:not([data-step='0'])")
+
+
 def test_a_token_opens_it_and_leaves_no_trace_in_the_address(browser, folder, redis, keys):
     daemon = Daemon(folder, redis, {"auth.keys": keys.path})
     open_live(browser, f"{daemon.url}/?lang=en&token={keys.mint('view')}#/host/ling")

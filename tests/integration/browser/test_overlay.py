@@ -124,6 +124,21 @@ def test_gone_while_figures_may_be_old_and_back_without_a_reload(browser, daemon
     assert browser.console_errors(but=GONE) == []
 
 
+def test_nothing_of_another_data_set_stays(browser, daemon, redis):
+    """Also not for as long as the list of orders rests after a change: its clock is stopped."""
+    open_overlay(browser, daemon)
+    eventually(lambda: check_equal(browser, daemon))
+    browser.js("const now = performance.now(); performance.now = () => now;")
+    redis.client().flushall()
+    post(daemon, product("t", product_id="tea", name="Other tea", county="422828"))
+    eventually(lambda: browser.text(".total .sum") == yuan(0) and is_shown(browser), 20)
+    assert rows(browser, ".ticker", ".name") == rows(browser, ".products", ".name") == []
+    assert "鹤峰" not in browser.js("return document.body.textContent"), "not even while it fades"
+    browser.js("delete performance.now")
+    post(daemon, sale(900, amount=5_000, host_id="h"))
+    eventually(lambda: rows(browser, ".ticker", ".name") == ["Other tea"])
+
+
 def test_the_address_chooses(browser, daemon):
     open_overlay(browser, daemon, "show=ticker,total,nonsense&theme=light&scale=2")
     eventually(lambda: is_shown(browser))
