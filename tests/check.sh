@@ -33,7 +33,7 @@ step() { # NAME COMMAND...
     [ "$result" = ok ] || failed="$failed $1"
 }
 
-# Those that follow mostly wait: what only computes has their idle time. It gives way to them.
+# The steps in front mostly wait: what only computes has their idle time, and gives way to them.
 beside() { # NAME COMMAND...
     name_beside=$1
     shift
@@ -46,25 +46,29 @@ sanitize='SANITIZE=address,undefined'
 broken_ways='chaos or soak or tools or crowd or tampering or refusals or surroundings or lost'
 step assets "$make" assets
 step build-gcc "$make" -k -j "$jobs" CC=gcc all
-step build-clang "$make" -k -j "$jobs" CC=clang BUILD=build/clang all tests
-step build-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize all tests
+{
+    beside build-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize all tests
+    beside unit-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize unit
+} &
+sanitized=$!
+{
+    beside build-clang "$make" -k -j "$jobs" CC=clang BUILD=build/clang all tests
+    beside unit "$make" -k -j "$jobs" CC=gcc unit
+    beside fuzz-corpus "$make" -k -j "$jobs" fuzz-corpus
+    beside cppcheck "$make" CC=gcc lint-cppcheck
+    beside tidy "$make" -k -j "$jobs" CC=gcc lint-tidy TIDY_NODES=75000
+} &
 step layers "$make" CC=gcc layers
 step unit-file "$make" CC=gcc unitfile
 step format "$make" lint-format
 step shell "$make" lint-shell
-{
-    beside tidy "$make" -k -j "$jobs" CC=gcc lint-tidy
-    beside cppcheck "$make" CC=gcc lint-cppcheck
-} &
-step unit "$make" -k -j "$jobs" CC=gcc unit
-step unit-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize unit
 step js "$make" js
 step instructions "$make" CC=gcc instructions
-step fuzz-corpus "$make" -k -j "$jobs" fuzz-corpus
 step integration "$make" CC=gcc integration
-step integration-sanitized "$make" CC=gcc $sanitize integration
 step browser "$make" CC=gcc browser
 step faults "$make" CC=gcc faults
+wait "$sanitized"
+step integration-sanitized "$make" CC=gcc $sanitize integration
 step faults-sanitized "$make" CC=gcc $sanitize faults ARGS="-k '$broken_ways'"
 step hostile-sanitized "$make" CC=gcc $sanitize hostile HOSTILE_S=6 HOSTILE_SEED=1
 
