@@ -5,7 +5,6 @@
  */
 
 import { Attribute, el, glide, hint, mayMove, Style, Text } from './dom.js';
-import { plainYuan } from './format.js';
 import { kindOfBoard } from './lookup.js';
 import { linkTo } from './route.js';
 
@@ -96,9 +95,7 @@ export function makeBoard(page, { of, topic, long = false }) {
     return {
       name: topic.replace(/[^\w.-]+/g, '-'),
       header: COLUMNS.map((key) => page.t(key)),
-      rows: shown.map((row, i) => [i + 1, row.id,
-        page.lookup.name(kind, row.id, page.lang), row.orders, row.units,
-        plainYuan(row.gross), plainYuan(row.refunded), plainYuan(row.net)]),
+      rows: shown.map((row, i) => [i + 1, ...page.rankedCells(kind, row)]),
     };
   }
 

@@ -16,14 +16,12 @@ export function csvText(header, rows) {
   return `\ufeff${[header, ...rows].map((row) => row.map(csvCell).join(',')).join('\r\n')}\r\n`;
 }
 
-/* The rows of a simple CSV file as objects; no cell of such a file holds a comma or a quote. */
-export function parseCsv(source) {
-  const [header, ...lines] = source.trim().split(/\r?\n/);
-  const keys = header.split(',');
-  return lines.map((line) => {
-    const cells = line.split(',');
-    return Object.fromEntries(keys.map((key, i) => [key, cells[i]]));
-  });
+/* Reads CSV whose first line names the columns; cells with commas or quotes are quoted. */
+export function parseCsv(text) {
+  const [header = [], ...rows] = text.split(/\r?\n/).filter(Boolean).map((line) =>
+    [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)]
+      .map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain));
+  return rows.map((row) => Object.fromEntries(header.map((name, i) => [name, row[i] ?? ''])));
 }
 
 /* Hands a file to the browser's downloads. */

@@ -5,7 +5,6 @@
  * Kept: the newest MOST_NAMES of each kind. Asked: at most ASK_AT_ONCE topics every ASK_EVERY_MS.
  */
 
-import { parseCsv } from './csv.js';
 import { loadNames } from './names.js';
 
 const MOST_NAMES = 4000;
@@ -29,17 +28,11 @@ export class Lookup {
     this.asking = [];
     this.asked = 0;
     this.places = undefined;
-    this.tiles = [];
   }
 
   /* Reads the files of names; the page works without them, with codes. */
   async load() {
-    const [places, tiles] = await Promise.allSettled([
-      loadNames(),
-      fetch('/provinces.csv').then((answer) => (answer.ok ? answer.text() : Promise.reject())),
-    ]);
-    if (places.status === 'fulfilled') this.places = places.value;
-    if (tiles.status === 'fulfilled') this.tiles = parseCsv(tiles.value);
+    this.places = await loadNames();
   }
 
   learn(kind, id, name) {
@@ -78,8 +71,6 @@ export class Lookup {
     if (kind === 'county' || kind === 'province') {
       const name = this.place(kind, id)?.[lang];
       if (name) return name;
-      const tile = kind === 'province' && this.tiles.find(({ code }) => code.startsWith(id));
-      if (tile) return tile[`name_${lang}`];
     }
     return this.known.get(kind).get(id);
   }

@@ -5,7 +5,6 @@
  */
 
 import { Attribute, el, hint, Text } from './dom.js';
-import { plainYuan } from './format.js';
 import { linkTo } from './route.js';
 
 const TOPIC = 'top/provinces?n=100';
@@ -49,7 +48,7 @@ class Tile {
 
 /* The panel; `current` is the province whose screen it is on. */
 export function makeMap(page, { current } = {}) {
-  const tiles = page.lookup.tiles.map((tile) => new Tile(page, tile, current));
+  const tiles = page.lookup.places.provinces.map((tile) => new Tile(page, tile, current));
   const legend = Array.from({ length: STEPS + 1 }, (_, i) => (
     el('span', { class: 'tile', 'data-step': i })));
   const node = el('section', { class: 'panel map', 'aria-labelledby': 'map-title' },
@@ -66,8 +65,7 @@ export function makeMap(page, { current } = {}) {
     return {
       name: 'provinces',
       header: ['code', 'name', 'orders', 'units', 'gross', 'refunded', 'net'].map((key) => page.t(key)),
-      rows: rows.map((row) => [row.id, page.lookup.name('province', row.id, page.lang), row.orders,
-        row.units, plainYuan(row.gross), plainYuan(row.refunded), plainYuan(row.net)]),
+      rows: rows.map((row) => page.rankedCells('province', row)),
     };
   }
 

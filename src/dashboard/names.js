@@ -4,13 +4,7 @@
  * asks for a name must be ready to show the code.
  */
 
-/* Reads CSV whose first line names the columns; cells with commas or quotes are quoted. */
-function parseCsv(text) {
-  const [header = [], ...rows] = text.split(/\r?\n/).filter(Boolean).map((line) =>
-    [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)]
-      .map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain));
-  return rows.map((row) => Object.fromEntries(header.map((name, i) => [name, row[i] ?? ''])));
-}
+import { parseCsv } from './csv.js';
 
 /* A file that can't be had is one without rows: figures are shown all the same. */
 async function loadRows(fetch, path) {
@@ -38,6 +32,8 @@ class Names {
   #places = new Map(); // by code: of 2, 4 or 6 digits
 
   constructor(provinces, counties) {
+    /** Rows of provinces.csv, with their places on the grid of the map; none if it can't be had. */
+    this.provinces = provinces;
     for (const { code, name_zh, name_en, abbr_zh } of provinces) {
       this.#add('province', code.slice(0, 2), name_zh, name_en, { abbr: abbr_zh });
     }

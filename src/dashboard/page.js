@@ -5,7 +5,7 @@
 
 import { csvText, download } from './csv.js';
 import { el } from './dom.js';
-import { formatAmount, formatCount, formatTime } from './format.js';
+import { formatAmount, formatCount, formatTime, plainYuan } from './format.js';
 import { text } from './i18n.js';
 
 /* 1亿 yuan: longer amounts have no room in a row of figures. Their exact form is in the title. */
@@ -32,8 +32,14 @@ export class Page {
     return formatAmount(fen);
   }
 
-  compact(fen) {
-    return formatAmount(fen, { lang: this.lang, compact: true });
+  compact(fen, round = false) {
+    return formatAmount(fen, { lang: this.lang, compact: true, round });
+  }
+
+  /* An amount that somebody chose, as a goal: 34万, not 34万0000.00. */
+  round(fen) {
+    if (fen >= SHORT_FROM_FEN) return this.compact(fen, true);
+    return formatAmount(fen, { lang: this.lang, round: true });
   }
 
   /* As long as there is room: exact, and from `most` fen on in the short form. */
@@ -60,6 +66,12 @@ export class Page {
   /* The server's time. */
   now() {
     return this.live.serverNow();
+  }
+
+  /* A ranked row as cells of a file: id, name, orders, units, gross, refunded, net. */
+  rankedCells(kind, row) {
+    return [row.id, this.lookup.name(kind, row.id, this.lang), row.orders, row.units,
+      ...[row.gross, row.refunded, row.net].map(plainYuan)];
   }
 
   /*
