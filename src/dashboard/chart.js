@@ -47,18 +47,24 @@ export function windowOf(series, now) {
   return [times, gross, refunded];
 }
 
+/* What the theme makes of a colour: its own value may still be one for each theme. */
+function colourOf(name) {
+  const probe = el('span', { hidden: true });
+  probe.style.setProperty('color', `var(${name})`);
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
 function colours() {
   const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(name).trim();
   return {
-    gross: colour('--sales'), refunded: colour('--back'), text: colour('--muted'), line: colour('--line'),
+    gross: colourOf('--sales'), refunded: colourOf('--back'), text: colourOf('--muted'), line: colourOf('--line'),
     font: `${Math.max(11, Math.round(parseFloat(style.fontSize) * 0.72))}px ${style.fontFamily}`,
     em: parseFloat(style.fontSize),
   };
 }
-
-/* Zeros at the end of a figure that follow its point say nothing on an axis. */
-const cut = (figure) => figure.replace(/(\.\d*?)0+(?=\D*$)/, (_, kept) => (kept === '.' ? '' : kept));
 
 /* Draws with uPlot. */
 function plot(page, box, onHover) {
@@ -80,7 +86,7 @@ function plot(page, box, onHover) {
       { ...axis, grid: { show: false }, size: em * 1.9, gap: em * 0.5, space: em * 5,
         values: (_, splits) => splits.map((at) => page.clock(at, false)) },
       { ...axis, size: em * 4.2, gap: em * 0.4, space: em * 2.2,
-        values: (_, splits) => splits.map((fen) => cut(page.compact(fen))) },
+        values: (_, splits) => splits.map((fen) => page.compact(fen, true)) },
     ],
     series: [
       {},

@@ -138,7 +138,13 @@ function drawState() {
 function makePanels(screen) {
   const made = [];
   if (screen.goal) made.push(makeSession(page, screen));
-  if (screen.scope) made.push(makeTotal(page, { scope: screen.scope, session: screen.kind === 'session' }));
+  if (screen.scope) {
+    made.push(makeTotal(page, {
+      scope: screen.scope,
+      session: screen.kind === 'session',
+      note: screen.series ? undefined : page.t('chartless'),
+    }));
+  }
   if (screen.series) made.push(makeChart(page, { topic: screen.series }));
   const long = screen.scope === undefined || screen.kind === 'province';
   for (const board of screen.boards) made.push(makeBoard(page, { ...board, long }));

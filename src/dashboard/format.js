@@ -62,19 +62,34 @@ function compactAmount(size, lang) {
   return small ? pointed(String(size), 2, group) : short(BigInt(size), 2, lang, group);
 }
 
+function exactAmount(size, lang) {
+  const rest = size % 100;
+  const yuan = String((size - rest) / 100);
+  return `${lang === 'zh' ? myriads(yuan) : commas(yuan)}.${String(rest).padStart(2, '0')}`;
+}
+
+/*
+ * Without the zeros at its end that say nothing: a whole yuan's fen, those of a figure in front of
+ * its unit, and of a whole 万 or 亿. Of fen there are two or none.
+ */
+function withoutZeros(amount) {
+  return amount
+    .replace(/\.00$/, '')
+    .replace(/(\.\d*?)0+(?=[万亿KMB]$)/, (_, kept) => (kept === '.' ? '' : kept))
+    .replace(/(?<=[万亿])0000$/, '')
+    .replace(/(?<=亿)0000万$/, '');
+}
+
 /*
  * An amount of fen. Exact to the fen unless `compact`: in Chinese in groups of 万 and 亿, else with
  * commas. Compact: three figures and a unit (万, 亿; K, M, B), whole yuan below ten thousand.
+ * `round` is for what somebody chose, goals and marks of an axis; what is counted keeps its zeros,
+ * so that its width stays as it grows.
  */
-export function formatAmount(fen, { lang = 'en', currency = 'CNY', compact = false } = {}) {
+export function formatAmount(fen, { lang = 'en', currency = 'CNY', compact = false, round = false } = {}) {
   const size = Math.abs(fen);
-  const sign = fen < 0 ? MINUS : '';
-  const symbol = symbolOf(currency);
-  if (compact) return sign + symbol + compactAmount(size, lang);
-  const rest = size % 100;
-  const yuan = String((size - rest) / 100);
-  const grouped = lang === 'zh' ? myriads(yuan) : commas(yuan);
-  return `${sign}${symbol}${grouped}.${String(rest).padStart(2, '0')}`;
+  const amount = (compact ? compactAmount : exactAmount)(size, lang);
+  return (fen < 0 ? MINUS : '') + symbolOf(currency) + (round ? withoutZeros(amount) : amount);
 }
 
 /* A number of things; compact as with amounts. */

@@ -82,6 +82,10 @@ export const TEXTS = {
     'simple chart: this daemon was built without uPlot',
     '简化图表：此服务构建时未包含 uPlot',
   ],
+  chartless: [
+    'No chart here: sales by minute are kept of hosts, counties and sessions.',
+    '此页没有图表：每分钟销售只按主播、县区和场次保存。',
+  ],
   chartNone: ['No sales in the last 2 hours', '近 2 小时没有销售'],
   peak: ['peak {amount}', '峰值 {amount}'],
   hosts: ['Hosts', '主播'],

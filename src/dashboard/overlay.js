@@ -25,7 +25,7 @@ const options = readOptions(new URLSearchParams(location.search));
 const { lang, session } = options;
 const t = (key, values) => text(lang, key, values);
 const amount = (fen) => formatAmount(fen, { lang });
-const compact = (fen) => formatAmount(fen, { lang, compact: true });
+const compact = (fen, round) => formatAmount(fen, { lang, compact: true, round });
 const topics = session
   ? { scope: `session/${session}`, products: `top/products?session=${session}&n=${PRODUCT_ROWS}`,
     ticker: `ticker/session/${session}` }
@@ -87,7 +87,7 @@ function makeGoal() {
     const { goal } = scope;
     if (!session || !goal) return false;
     const sold = scope.all.gross;
-    label.set(`${compact(sold)} / ${compact(goal)}`);
+    label.set(`${compact(sold)} / ${compact(goal, true)}`);
     percent.set(formatPercent(sold, goal));
     filled.set(`scaleX(${Math.min(1, sold / goal).toFixed(4)})`);
     return true;

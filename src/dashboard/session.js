@@ -52,7 +52,7 @@ export function makeSession(page, { scope }) {
       percent.set(page.t('goalNone'));
       return;
     }
-    const told = page.t('goalOf', { percent: formatPercent(sold, goal), amount: page.figure(goal) });
+    const told = page.t('goalOf', { percent: formatPercent(sold, goal), amount: page.round(goal) });
     percent.set(sold >= goal ? `${page.t('goalReached')} · ${told}` : told);
     width.set(`scaleX(${Math.min(1, sold / goal).toFixed(4)})`);
     value.set(String(Math.min(100, Math.floor((sold / goal) * 100))));

@@ -90,8 +90,8 @@ function figures(page, className) {
   };
 }
 
-/* The panel of `scope`; `session` when it has no days. */
-export function makeTotal(page, { scope, session = false }) {
+/* The panel of `scope`; `session` when it has no days; `note` stands at its end. */
+export function makeTotal(page, { scope, session = false, note }) {
   const heading = page.t(session ? 'soldSession' : 'soldToday');
   const hero = new LargeAmount(page);
   const first = figures(page, 'figures');
@@ -105,6 +105,7 @@ export function makeTotal(page, { scope, session = false }) {
     hero.box,
     first.node,
     ...(all ? [el('div', { class: 'all-time' }, el('h3', {}, page.t('allTime')), all.node)] : []),
+    ...(note ? [el('p', { class: 'footnote' }, note)] : []),
     el('p', { class: 'hidden', 'aria-live': 'polite' }, spoken.node));
 
   /* Aloud at a low rate: who listens wants the total, not each order. */

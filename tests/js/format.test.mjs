@@ -59,6 +59,27 @@ test('a compact amount has three figures and a unit', () => {
   }
 });
 
+test('a round amount has no zeros that say nothing', () => {
+  const cases = [ // exact, in English and in Chinese; compact, in both
+    [0, '¥0', '¥0', '¥0', '¥0'],
+    [2990, '¥29.90', '¥29.90', '¥29.90', '¥29.90'],
+    [50000, '¥500', '¥500', '¥500', '¥500'],
+    [1000000, '¥10,000', '¥1万', '¥10K', '¥1万'],
+    [1500000, '¥15,000', '¥1万5000', '¥15K', '¥1.5万'],
+    [34000000, '¥340,000', '¥34万', '¥340K', '¥34万'],
+    [34000050, '¥340,000.50', '¥34万0000.50', '¥340K', '¥34万'],
+    [10000000000, '¥100,000,000', '¥1亿', '¥100M', '¥1亿'],
+    [10000000500, '¥100,000,005', '¥1亿0000万0005', '¥100M', '¥1亿'],
+    [12000000000, '¥120,000,000', '¥1亿2000万', '¥120M', '¥1.2亿'],
+    [-34000000, '−¥340,000', '−¥34万', '−¥340K', '−¥34万'],
+  ];
+  for (const [fen, ...expected] of cases) {
+    const told = [false, true].flatMap((compact) => ['en', 'zh'].map((lang) => (
+      formatAmount(fen, { lang, compact, round: true }))));
+    assert.deepEqual(told, expected);
+  }
+});
+
 test('another currency is named, not guessed', () => {
   assert.equal(formatAmount(1234, { currency: 'USD' }), 'USD\u00a012.34');
 });

@@ -183,6 +183,23 @@ def test_a_session_shows_its_goal_and_the_time_it_has(browser, still):
     eventually(lambda: browser.text(".countdown .clock") < first)
 
 
+@pytest.mark.parametrize("language, told", [("en", "of ¥340,000"), ("zh", "目标 ¥34万")])
+def test_a_round_goal_is_told_as_people_say_it(browser, still, language, told):
+    post_events(still.daemon, session("round", session_id="round", host_id="long", goal=34_000_000))
+    open_live(browser, f"{still.url}/?lang={language}#/session/round")
+    eventually(lambda: browser.text(".goal").endswith(told))
+
+
+@pytest.mark.parametrize("address, has_chart", [
+    ("product/long", False), ("province/42", False), ("host/long", True), ("county/422828", True)])
+def test_a_screen_without_a_chart_says_why(browser, still, address, has_chart):
+    for language, words in (("en", "No chart here"), ("zh", "此页没有图表")):
+        open_live(browser, f"{still.url}/?lang={language}#/{address}")
+        eventually(lambda: shows(browser, still.daemon, address))
+        assert bool(browser.find_all(".panel.chart")) == has_chart
+        assert (words in browser.text(".panel.total")) != has_chart
+
+
 def test_what_is_shown_can_be_saved(browser, still):
     open_live(browser, still.url)
     eventually(lambda: len(board(browser, "hosts")) == 10)
@@ -246,6 +263,42 @@ def test_the_page_can_be_used_by_keyboard_and_by_ear(browser, still):
     assert all(headers >= 5 and rows for headers, rows in tables), tables
     told = browser.js("return document.querySelector('.chart [role=img]').ariaLabel")
     assert "¥0.00 sold" not in told and "sold" in told, "of what is drawn, not of what was before"
+
+
+@pytest.mark.parametrize("system", ["dark", "light"])
+def test_the_theme_is_the_systems_until_one_is_chosen(browser, still, system):
+    """By styles alone, without a script; what a script draws has the same colours."""
+    def colours():
+        return browser.js("""
+            const bars = document.createElement('span');
+            bars.className = 'key';
+            document.body.append(bars);
+            const colour = getComputedStyle(bars, '::before').backgroundColor;
+            bars.remove();
+            const [r, g, b] = colour.match(/\\d+/g).map(Number);
+            const canvas = document.querySelector('.chart canvas');
+            const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            let painted = 0;
+            for (let i = 0; i < data.length; i += 4) {
+                if (data[i] === r && data[i + 1] === g && data[i + 2] === b) painted++;
+            }
+            return [getComputedStyle(document.body).backgroundColor, painted > 20];
+        """)
+
+    page = {"dark": ["rgb(10, 17, 15)", True], "light": ["rgb(242, 245, 242)", True]}
+    browser.emulate(theme=system)
+    open_live(browser, still.url)
+    eventually(lambda: colours() == page[system])
+    for chosen in ("dark", "light", "auto"):
+        browser.find("#theme").click()
+        eventually(lambda: browser.find("#theme").get_attribute("data-shown") == chosen)
+        eventually(lambda: colours() == page[system if chosen == "auto" else chosen])
+    browser.cdp("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(still.url)
+        assert "rgb%s" % (browser.picture().getpixel((5, 1000))[:3],) == page[system][0]
+    finally:
+        browser.cdp("Emulation.setScriptExecutionDisabled", value=False)
 
 
 def contrast(browser, css):

@@ -85,7 +85,7 @@ def rows(browser, card, cell):
 def test_what_it_shows_is_what_the_daemon_says(browser, daemon):
     open_overlay(browser, daemon)
     eventually(lambda: check_equal(browser, daemon))
-    assert browser.text(".goal .amount") == "¥2,471 / ¥10.0K"
+    assert browser.text(".goal .amount") == "¥2,471 / ¥10K"
     post(daemon, *(sale(100 + n, amount=99_999) for n in range(30)),
          product("t", product_id="tea", name="茶", time=None))
     eventually(lambda: check_equal(browser, daemon))
