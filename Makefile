@@ -300,7 +300,7 @@ layers: $(BUILD)/libcore.a $(GENERATED) ## check that arrows between layers poin
 unitfile: $(BUILD)/livetallyd ## check the systemd unit
 	tests/check-unit.sh $(BUILD)
 
-lint: lint-format lint-shell lint-cppcheck lint-tidy ## check form and look for mistakes
+lint: lint-format lint-shell lint-cppcheck lint-tidy ## check form, look for mistakes (longer than `make check` does)
 lint-format:
 	clang-format --dry-run -Werror $(C_FILES) $(H_FILES) $(TEST_C_FILES)
 lint-shell:
@@ -406,7 +406,7 @@ clean: ## remove what was built; data of `make run DEMO=0` (build/run) stays
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
-		while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+		while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
 
 -include $(patsubst %.o,%.d,$(CORE_OBJS) $(STORE_OBJS) $(NET_OBJS) \
 	$(AUTH_OBJS) $(DAEMON_OBJS) $(CLIENT_OBJS) $(VERIFY_OBJS)) $(UNIT_TESTS:=.d) $(FUZZERS:=.d)
