@@ -60,6 +60,7 @@ static inline struct slice event_value_text(const struct event_value *value)
 
 struct event_fields {
     uint32_t present; /* bit 1 << enum event_field; only those values are set */
+    uint32_t guessed; /* such bits of keys that the reader was not told of so far */
     /* The field that followed each one last time, or EVENT_FIELD_COUNT; the last: the first one.
      * Tools write one event as the other, so this is nearly always right. */
     uint8_t next[EVENT_FIELD_COUNT + 1];

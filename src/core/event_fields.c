@@ -11,6 +11,8 @@
 
 #define FIELD_NAME_MAX_BYTES 10
 #define SAME_SIZE_MAX        5
+/* Of an object with more keys none is guessed: all that could be guessed have to fit besides. */
+#define GUESSED_KEYS_MAX (JSON_KEYS_MAX - EVENT_FIELD_COUNT)
 
 const struct slice event_field_names[EVENT_FIELD_COUNT] = {
 #define X(name, wire) [FIELD_##name] = {wire, sizeof(wire) - 1},
@@ -139,19 +141,20 @@ void event_fields_init(struct event_fields *fields)
         fields->next[before] = order[i];
 }
 
-/* The next field that is ours, past its colon. NONE at the end of the object or on error. */
-static inline enum event_field next_field(struct event_fields *fields, struct json_reader *reader,
-                                          enum event_field before)
-{
-    static const struct json_known_key known[EVENT_FIELD_COUNT] = {
+static const struct json_known_key known_keys[EVENT_FIELD_COUNT] = {
 #define X(name, wire) [FIELD_##name] = JSON_KNOWN_KEY(wire),
-        EVENT_FIELDS(X)
+    EVENT_FIELDS(X)
 #undef X
-    };
-    enum event_field guess = (enum event_field)fields->next[before];
+};
+
+/* As next_field(), for whatever was not guessed. */
+static enum event_field find_next_field(struct event_fields *fields, struct json_reader *reader,
+                                        enum event_field before)
+{
     struct json_string key;
-    if (guess != NONE && !event_fields_have(fields, guess) && json_pass_key(reader, &known[guess]))
-        return guess;
+    for (uint32_t left = fields->guessed; left; left &= left - 1)
+        json_note_key(reader, &known_keys[__builtin_ctz(left)]);
+    fields->guessed = 0;
     while (json_reader_key(reader, &key)) {
         enum event_field field = find_field(key);
         if (field != NONE) {
@@ -161,15 +164,36 @@ static inline enum event_field next_field(struct event_fields *fields, struct js
         if (!json_reader_skip(reader))
             break;
     }
+    if (json_reader_ok(reader))
+        fields->next[before] = NONE;
     return NONE;
+}
+
+/* The next field that is ours, past its colon. NONE at the end of the object or on error. seen: of
+ * this object. */
+static inline enum event_field next_field(struct event_fields *fields, struct json_reader *reader,
+                                          const struct json_seen_keys *seen,
+                                          enum event_field before)
+{
+    enum event_field guess = (enum event_field)fields->next[before];
+    if (guess == NONE) {
+        if (json_pass_close(reader))
+            return NONE;
+    } else if (!event_fields_have(fields, guess) && seen->count <= GUESSED_KEYS_MAX &&
+               json_pass_key(reader, &known_keys[guess])) {
+        fields->guessed |= UINT32_C(1) << guess;
+        return guess;
+    }
+    return find_next_field(fields, reader, before);
 }
 
 bool event_fields_read(struct event_fields *fields, struct json_reader *reader,
                        struct buffer *scratch, size_t text_bytes)
 {
+    const struct json_seen_keys *seen = &reader->seen[reader->depth - 1];
     enum event_field field = NONE;
-    fields->present = 0;
-    while ((field = next_field(fields, reader, field)) != NONE) {
+    fields->present = fields->guessed = 0;
+    while ((field = next_field(fields, reader, seen, field)) != NONE) {
         struct event_value *value = &fields->values[field];
         value->kind = json_pass_value(reader, &value->string, &value->integer);
         if (value->kind == JSON_STRING) {

@@ -166,9 +166,10 @@ static inline __m128i bytes_within(__m128i bytes, char first, char last)
 /* What id_byte_ok() says of each of 16 bytes; those that are not ASCII are negative here. */
 static inline bool id_bytes_ok(__m128i bytes)
 {
-    __m128i ok = _mm_or_si128(bytes_within(bytes, 'a', 'z'), bytes_within(bytes, '@', 'Z'));
-    ok = _mm_or_si128(ok, bytes_within(bytes, '0', ':'));
-    ok = _mm_or_si128(ok, bytes_within(bytes, '-', '.'));
+    __m128i ok = bytes_within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z'); /* any case */
+    ok = _mm_or_si128(ok, _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('/')),
+                                           bytes_within(bytes, '-', ':')));
+    ok = _mm_or_si128(ok, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('@')));
     ok = _mm_or_si128(ok, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')));
     ok = _mm_or_si128(ok, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('~')));
     return _mm_movemask_epi8(ok) == 0xffff;
@@ -177,6 +178,13 @@ static inline bool id_bytes_ok(__m128i bytes)
 static inline __m128i load_8(const char *at)
 {
     return _mm_loadl_epi64((const __m128i *)(const void *)at);
+}
+
+static inline __m128i load_4(const char *at)
+{
+    int32_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    return _mm_cvtsi32_si128(bytes);
 }
 
 static inline __m128i load_16(const char *at)
@@ -200,6 +208,10 @@ bool id_ok(struct slice id)
     }
     if (id.size >= 8)
         return id_bytes_ok(_mm_unpacklo_epi64(load_8(at), load_8(end - 8)));
+    if (id.size >= 4) {
+        __m128i both = _mm_unpacklo_epi32(load_4(at), load_4(end - 4));
+        return id_bytes_ok(_mm_unpacklo_epi64(both, both));
+    }
 #endif
     for (; at < end; at++)
         if (!id_byte_ok(*at))

@@ -83,37 +83,68 @@ struct json_known_key {
         "\"" name "\":", sizeof("\"" name "\":") - 1                                               \
     }
 
-/* The first `size` of 16 bytes are equal. */
-static inline bool json_starts_with(const char *at, const char *text, size_t size)
+/* 16 bytes can be read at `at`. */
+static inline bool json_is_key(const char *at, const struct json_known_key *key)
 {
-    static const uint8_t ones[2 * JSON_KNOWN_KEY_BYTES] = {255, 255, 255, 255, 255, 255, 255, 255,
-                                                           255, 255, 255, 255, 255, 255, 255, 255};
-    const uint8_t *mask = ones + JSON_KNOWN_KEY_BYTES - size;
-    uint64_t a[2], b[2], m[2];
-    memcpy(a, at, sizeof a);
-    memcpy(b, text, sizeof b);
-    memcpy(m, mask, sizeof m);
-    return (((a[0] ^ b[0]) & m[0]) | ((a[1] ^ b[1]) & m[1])) == 0;
+#ifdef __SSE2__
+    __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)at),
+                                  _mm_loadu_si128((const __m128i *)(const void *)key->text));
+    return (~(unsigned)_mm_movemask_epi8(same) & ((1U << key->size) - 1)) == 0;
+#else
+    return memcmp(at, key->text, key->size) == 0;
+#endif
 }
 
 /*
- * Inside an object, for who can guess the next key: passes it and its colon when it stands here.
- * False: nothing happened, and json_reader_key() is to tell. Not for a key that this object had
- * before.
+ * Inside an object, of a reader without an error, for who can guess the next key: passes it and
+ * its colon when it stands here. False: nothing happened, and json_reader_key() is to tell. Not for
+ * a key that this object had before. The reader hears of it by json_note_key() only, which is due
+ * before it is asked for any other key of this object.
  */
 static inline bool json_pass_key(struct json_reader *reader, const struct json_known_key *key)
 {
     const char *at = reader->at;
-    if (reader->error || reader->end - at < 1 + JSON_KNOWN_KEY_BYTES)
+    if (reader->end - at < 1 + JSON_KNOWN_KEY_BYTES)
         return false;
     if (!reader->first && *at++ != ',')
         return false;
-    struct json_seen_keys *seen = &reader->seen[reader->depth - 1];
-    if (!json_starts_with(at, key->text, key->size) || seen->count == JSON_KEYS_MAX)
+    if (!json_is_key(at, key))
         return false;
-    json_add_key(seen, at + 1, key->size - 3, false, json_key_shape(at + 1, key->size - 3));
     reader->first = false;
     reader->at = at + key->size;
+    return true;
+}
+
+/* The object has less than JSON_KEYS_MAX keys. */
+static inline void json_note_key(struct json_reader *reader, const struct json_known_key *key)
+{
+    const char *data = key->text + 1;
+    size_t size = key->size - 3;
+    json_add_key(&reader->seen[reader->depth - 1], data, size, false, json_key_shape(data, size));
+}
+
+/* As json_reader_next() of a reader without an error, when an object stands right here. False:
+ * nothing happened. */
+static inline bool json_pass_open(struct json_reader *reader)
+{
+    if (reader->at == reader->end || *reader->at != '{' || reader->depth == JSON_DEPTH_MAX)
+        return false;
+    reader->at++;
+    reader->open[reader->depth] = JSON_OBJECT;
+    reader->seen[reader->depth].count = 0;
+    reader->seen[reader->depth].shapes = 0;
+    reader->depth++;
+    reader->first = true;
+    return true;
+}
+
+/* As json_pass_key(), for the end of an object that has keys. */
+static inline bool json_pass_close(struct json_reader *reader)
+{
+    if (reader->first || reader->at == reader->end || *reader->at != '}')
+        return false;
+    reader->at++;
+    reader->depth--;
     return true;
 }
 
@@ -139,13 +170,13 @@ static inline const char *json_pass_integer(const char *at, const char *end, int
 }
 
 /* As json_reader_next_to(), which it calls for what is neither a plain string nor a plain integer,
- * right here. */
+ * right here. The reader is without an error. */
 static inline enum json_kind json_pass_value(struct json_reader *reader,
                                              struct json_string *ret_string, int64_t *ret_integer)
 {
     const char *at = reader->at;
     const char *past;
-    if (reader->error || at == reader->end)
+    if (at == reader->end)
         return json_reader_next_to(reader, ret_string, ret_integer);
     if (*at == '"') {
         past = json_pass_plain(++at, reader->end);

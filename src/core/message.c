@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "event_decode.h"
+#include "json_scan.h"
 #include "livetally/mem.h"
 
 #define FIRST_EVENTS 1U /* most messages of some tools have one, and thousands may wait */
@@ -96,21 +97,33 @@ static void reject_too_large(const struct parsing *p)
                   (struct slice){NULL, 0}, "a message holds at most %" PRIu32 " events", p->most);
 }
 
+/* The value that starts here is rejected unless it is an object, which is only opened. False on a
+ * syntax error. */
+static bool open_event(struct parsing *p, uint32_t index, bool *ret_opened)
+{
+    struct event_value value = {.kind = JSON_ERROR};
+    char text[EVENT_VALUE_TEXT_BYTES];
+    value.kind = json_reader_next_to(&p->reader, &value.string, &value.integer);
+    *ret_opened = value.kind == JSON_OBJECT;
+    if (*ret_opened)
+        return true;
+    if (!event_value_pass(value.kind, &p->reader))
+        return false;
+    event_value_describe(&value, text);
+    rejection_set(message_reject(p->message, index), REJECT_BAD_TYPE, NULL, (struct slice){NULL, 0},
+                  "an event must be an object, got %s", text);
+    return true;
+}
+
 /* Reads the value that starts here, which should be an event. False on a syntax error. */
 static bool parse_event(struct parsing *p, uint32_t index)
 {
     struct message *message = p->message;
-    struct event_value value = {.kind = JSON_ERROR};
-    value.kind = json_reader_next_to(&p->reader, &value.string, &value.integer);
-    if (value.kind != JSON_OBJECT) {
-        char text[EVENT_VALUE_TEXT_BYTES];
-        if (!event_value_pass(value.kind, &p->reader))
-            return false;
-        event_value_describe(&value, text);
-        rejection_set(message_reject(message, index), REJECT_BAD_TYPE, NULL,
-                      (struct slice){NULL, 0}, "an event must be an object, got %s", text);
+    bool opened = true;
+    if (!json_pass_open(&p->reader) && !open_event(p, index, &opened))
+        return false;
+    if (!opened)
         return true;
-    }
     if (!event_fields_read(&p->fields, &p->reader, &message->scratch, message->text.size))
         return false;
     message->events = array_grow(message->events, message->event_count, &message->event_capacity,
