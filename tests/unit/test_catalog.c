@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "assert_slice.h"
 #include "livetally/catalog.h"
 #include "livetally/error.h"
 #include "livetally/rollup.h"
@@ -47,17 +48,6 @@ static enum catalog_outcome upsert(struct catalog *catalog, const struct event *
         assert_int_equal(catalog_put(catalog, kind, id, buffer_slice(&json)), 0);
     buffer_done(&json);
     return outcome;
-}
-
-static void assert_slice(struct slice slice, const char *expected)
-{
-    if (expected == NULL) {
-        assert_null(slice.data);
-        return;
-    }
-    assert_non_null(slice.data);
-    if (!slice_equal(slice, slice_of(expected)))
-        fail_msg("\"%.*s\" instead of \"%s\"", SLICE_ARG(slice), expected);
 }
 
 static void the_newest_time_wins(void **state)

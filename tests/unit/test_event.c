@@ -1,16 +1,6 @@
 /* One event: what is read from it. Faults have a file of their own. */
+#include "assert_slice.h"
 #include "event_fixture.h"
-
-static void assert_slice(struct slice slice, const char *expected)
-{
-    if (!expected) {
-        assert_null(slice.data);
-        return;
-    }
-    assert_non_null(slice.data);
-    if (!slice_equal(slice, slice_of(expected)))
-        fail_msg("\"%.*s\" where \"%s\" is due", SLICE_ARG(slice), expected);
-}
 
 static void test_order(void **state)
 {
