@@ -68,6 +68,8 @@ MISPLACED = """
         }
         for (const row of all('tbody tr', panel)) {
             apart(all(':scope > *', row));
+            const frame = row.closest('.board-box, .ticker-box');
+            if (box(row).bottom > box(frame).bottom + 1) wrong.push(`${say(row)} is cut off`);
         }
     }
     if (document.documentElement.scrollWidth > innerWidth) {
