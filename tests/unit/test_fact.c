@@ -1,6 +1,7 @@
 /*
  * Feed entries: read back as written, in one spelling only, and nothing else is read at all.
  */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "feed_model.h"
 #include "livetally/catalog.h"
 #include "livetally/error.h"
 #include "livetally/event.h"
@@ -302,6 +304,87 @@ static void mutations_never_have_two_spellings(void **state)
     names_free(names);
 }
 
+/* As those of a day: times close by, small numbers. Without room for rare ones to be rare. */
+static struct fact usual_fact(uint64_t *seed, struct names *names)
+{
+    struct fact fact = some_fact(seed, names);
+    fact.quantity = 1 + below(seed, below(seed, 9) ? 3 : 300);
+    fact.amount = 1 + below(seed, below(seed, 9) ? 300000 : 3000000000);
+    fact.time_ms = INT64_C(1764547200000) + below(seed, below(seed, 9) ? 1000 : 100000000);
+    return fact;
+}
+
+static void assert_as_model(struct feed_reader *reader, struct names *names, struct slice bytes,
+                            struct feed_model *model)
+{
+    bool taken = feed_model_decode(model, bytes);
+
+    assert_int_equal(feed_reader_decode(reader, names, bytes), taken ? 0 : ERROR_CORRUPT);
+    assert_int_equal(reader->entry.fact_count, taken ? model->fact_count : 0);
+    for (uint32_t i = 0; i < reader->entry.fact_count; i++) {
+        struct fact fact = model->facts[i];
+        fact.host = names_intern(names, model->ids[fact.host]);
+        fact.product = names_intern(names, model->ids[fact.product]);
+        fact.session = fact.session ? names_intern(names, model->ids[fact.session]) : 0;
+        fact.platform = fact.platform ? names_intern(names, model->ids[fact.platform]) : 0;
+        assert_same_facts(&reader->entry.facts[i], &fact, 1);
+    }
+}
+
+/* Entries as they are, cut, and with bytes changed, added and left out: read as by the model. The
+ * bytes stand alone, so that a sanitizer sees who reads beyond them. */
+static void read_as_by_the_plain_model(void **state)
+{
+    (void)state;
+    uint64_t seed = 1147;
+    struct names *names = names_new();
+    struct feed_model *model = mem_alloc(sizeof(*model));
+    struct feed_reader reader;
+    struct buffer bytes = BUFFER_INIT;
+    uint32_t taken = 0;
+
+    feed_reader_init(&reader);
+    for (uint32_t round = 0; round < 30000; round++) {
+        struct fact facts[40];
+        const struct fact_catalog change = {CATALOG_PRODUCT, SLICE("p"), SLICE("{\"time\":1}")};
+        const struct feed_entry entry = {.token = below(&seed, 200),
+                                         .facts = facts,
+                                         .fact_count = below(&seed, below(&seed, 4) ? 5 : 40),
+                                         .catalog = &change,
+                                         .catalog_count = below(&seed, 2)};
+        for (uint32_t i = 0; i < entry.fact_count; i++)
+            facts[i] = below(&seed, 20) ? usual_fact(&seed, names) : some_fact(&seed, names);
+        buffer_reset(&bytes);
+        feed_entry_encode(&bytes, names, &entry);
+        char *copy = mem_alloc(bytes.size + 1);
+        size_t at = below(&seed, (uint32_t)bytes.size);
+        size_t size = bytes.size;
+        memcpy(copy, bytes.data, at);
+        switch (below(&seed, 4)) {
+        case 0: /* left out */
+            memcpy(copy + at, bytes.data + at + 1, --size - at);
+            break;
+        case 1: /* added */
+            memcpy(copy + at + 1, bytes.data + at, size++ - at);
+            copy[at] = (char)(below(&seed, 4) ? below(&seed, 256) : 0x80);
+            break;
+        default: /* changed, or not */
+            memcpy(copy + at, bytes.data + at, size - at);
+            copy[at] ^= (char)(below(&seed, 3) ? 1 << below(&seed, 8) : 0);
+        }
+        copy = mem_realloc(copy, size + (size == 0));
+        assert_as_model(&reader, names, (struct slice){copy, size}, model);
+        taken += reader.entry.facts != NULL;
+        free(copy);
+    }
+    print_message("%" PRIu32 " taken\n", taken);
+    assert_in_range(taken, 6000, 20000);
+    feed_reader_done(&reader);
+    buffer_done(&bytes);
+    free(model);
+    names_free(names);
+}
+
 static void a_fact_in_its_dimensions(void **state)
 {
     (void)state;
@@ -329,6 +412,7 @@ int main(void)
         cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(other_spellings_are_refused),
         cmocka_unit_test(mutations_never_have_two_spellings),
+        cmocka_unit_test(read_as_by_the_plain_model),
         cmocka_unit_test(a_fact_in_its_dimensions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
