@@ -47,6 +47,7 @@ struct board *board_new(const struct board_options *options)
     board->evict_round_ms = INT64_MIN;
     board->own_lane = LANE_COUNT;
     gathering_init(&board->gathering);
+    singles_init(&board->singles);
     make_plan(board);
     return board;
 }
@@ -71,6 +72,7 @@ void board_free(struct board *board)
         group_free(group);
     }
     gathering_done(&board->gathering);
+    singles_done(&board->singles);
     free(board->groups);
     free(board->dirty);
     free(board->changed);
@@ -179,9 +181,14 @@ struct group *board_open(struct board *board, struct group_key key)
 
 void group_set_state(struct board *board, struct group *group, enum group_state state)
 {
-    uint32_t *shown = &board->shown[group->key.rollup][group->key.period];
+    uint32_t change = (uint32_t)(state != GROUP_COLD) - (uint32_t)(group->state != GROUP_COLD);
+    bool single = rollup_rows[group->key.rollup].first == DIMENSION_NONE &&
+                  group->key.period != PERIOD_MINUTE;
 
-    *shown += (uint32_t)(state != GROUP_COLD) - (uint32_t)(group->state != GROUP_COLD);
+    board->shown[group->key.rollup][group->key.period] += change;
+    board->shown_others += single ? 0 : change;
+    board->loading +=
+        (uint32_t)(state == GROUP_LOADING) - (uint32_t)(group->state == GROUP_LOADING);
     group->state = state;
 }
 
@@ -258,7 +265,7 @@ uint32_t board_held_count(struct board *board)
 
 size_t board_memory_bytes(const struct board *board)
 {
-    return sizeof(*board) + board->group_bytes + gathering_memory_bytes() +
+    return sizeof(*board) + board->group_bytes + gathering_memory_bytes() + singles_memory_bytes() +
            ((size_t)board->group_mask + 1) * sizeof(*board->groups) +
            ((size_t)board->dirty_mask + 1) * sizeof(*board->dirty) +
            board->changed_capacity * sizeof(struct group *);

@@ -14,6 +14,11 @@
  *   - Whether a fact is in a group already, because it came with what was loaded, hangs on its
  *     version. Only versions above all those merged so far are gathered, so what is gathered counts
  *     in all of them. A commit below (a load has overtaken the feed) is spread at once.
+ *
+ * Other lanes' facts count in what is shown alone, mostly cells of one dimension: there they are
+ * added up without gathering (board_singles.c), and gathered only if other groups are shown too.
+ * Then it doesn't matter which lane they are of. It does while a group is loading, since each lane
+ * counts in it from its own version on: then they are gathered for all cells, lane by lane.
  */
 #include <stdlib.h>
 
@@ -103,6 +108,8 @@ static void gather_fact(struct board *board, uint32_t lane, const struct fact *f
 {
     uint32_t hour = hour_of(board, fact->time_ms);
     uint32_t minute = (uint32_t)((fact->time_ms - board->hour_start_ms) / MINUTE_MS);
+    if (minute >= MINUTE_NONE) /* of a time that the calendar doesn't know */
+        minute = calendar_minute(&board->calendar, fact->time_ms);
     bool by_minute = fact->time_ms - fact->time_ms % MINUTE_MS >= minutes_from_ms;
     struct gathered like = {
         .host_county = pair(fact->host, fact->county),
@@ -127,6 +134,7 @@ void board_spread(struct board *board)
 {
     if (board->gathering.count > 0)
         board_spread_as(board, LATER_VERSION);
+    singles_spread(board);
 }
 
 uint64_t board_own_version(const struct board *board, uint64_t lane_version)
@@ -135,9 +143,11 @@ uint64_t board_own_version(const struct board *board, uint64_t lane_version)
     return since == 0 ? lane_version : since - 1;
 }
 
-/* Those that don't fit at once are spread in between: nobody looks before the last one is. */
-static void gather_commit(struct board *board, uint32_t lane, uint64_t spread_as,
-                          const struct fact *facts, uint32_t fact_count, int64_t minutes_from_ms)
+/* Those that don't fit at once are spread in between: nobody looks before the last one is. Not
+ * inlined, so that what it calls for each fact is: it has two callers. */
+static __attribute__((noinline)) void gather_commit(struct board *board, uint32_t lane,
+                                                    uint64_t spread_as, const struct fact *facts,
+                                                    uint32_t fact_count, int64_t minutes_from_ms)
 {
     for (uint32_t i = 0; i < fact_count; i++) {
         if (board->gathering.count == GATHERED_MAX)
@@ -146,27 +156,53 @@ static void gather_commit(struct board *board, uint32_t lane, uint64_t spread_as
     }
 }
 
-void board_apply(struct board *board, uint32_t lane, uint64_t lane_version, bool own,
-                 const struct fact *facts, uint32_t fact_count, int64_t now_ms)
+/* Of another lane, while nothing is loading. */
+static void add_commit(struct board *board, uint32_t lane, const struct fact *facts,
+                       uint32_t fact_count, int64_t minutes_from_ms)
+{
+    singles_make_room(board, fact_count);
+    for (uint32_t i = 0; i < fact_count; i++) {
+        bool single = singles_add(board, &facts[i]);
+        if (!single || board->shown_others > 0)
+            gather_commit(board, single ? LANE_OTHERS : lane, LATER_VERSION, &facts[i], 1,
+                          minutes_from_ms);
+    }
+}
+
+/* As a whole: see above. */
+static void gather_or_spread(struct board *board, uint32_t lane, uint64_t spread_as,
+                             const struct fact *facts, uint32_t fact_count, int64_t minutes_from_ms)
 {
     struct gathering *gathering = &board->gathering;
 
+    if (gathering->count > 0 && fact_count > GATHERED_MAX - gathering->count)
+        board_spread_as(board, LATER_VERSION);
+    if (lane == board->own_lane && gathering->own_since == 0)
+        gathering->own_since = board->lane_versions[lane];
+    gather_commit(board, lane, spread_as, facts, fact_count, minutes_from_ms);
+    if (spread_as != LATER_VERSION || fact_count > GATHERED_MAX)
+        board_spread_as(board, spread_as);
+}
+
+void board_apply(struct board *board, uint32_t lane, uint64_t lane_version, bool own,
+                 const struct fact *facts, uint32_t fact_count, int64_t now_ms)
+{
+    int64_t minutes_from_ms = now_ms - board->minute_keep_ms;
+    bool overtaken = lane_version <= board->merged[lane];
+
     if (lane_version <= board->lane_versions[lane])
         return;
-    bool overtaken = lane_version <= board->merged[lane];
-    if (overtaken || fact_count > GATHERED_MAX - gathering->count)
+    if (overtaken)
         board_spread(board);
     board->lane_versions[lane] = lane_version;
     if (fact_count == 0)
         return;
     board->version++;
-    if (own) {
+    if (own)
         board->own_lane = lane;
-        if (gathering->own_since == 0)
-            gathering->own_since = lane_version;
-    }
-    gather_commit(board, lane, overtaken ? lane_version : LATER_VERSION, facts, fact_count,
-                  now_ms - board->minute_keep_ms);
-    if (overtaken || fact_count > GATHERED_MAX)
-        board_spread_as(board, overtaken ? lane_version : LATER_VERSION);
+    if (own || overtaken || board->loading > 0 || fact_count > SINGLES_MAX)
+        gather_or_spread(board, lane, overtaken ? lane_version : LATER_VERSION, facts, fact_count,
+                         minutes_from_ms);
+    else
+        add_commit(board, lane, facts, fact_count, minutes_from_ms);
 }

@@ -1,8 +1,8 @@
 /*
  * What the parts of the board share: groups and their hash (board.c), cells of a group
- * (board_cells.c), adding commits (board_apply.c, board_order.c, board_spread.c), what changed
- * (board_changes.c), loading (board_load.c, board_image.c), checkpoints (board_dirty.c), dropping
- * what is idle (board_evict.c).
+ * (board_cells.c), adding commits (board_apply.c, board_order.c, board_singles.c, board_spread.c),
+ * what changed (board_changes.c), loading (board_load.c, board_image.c), checkpoints
+ * (board_dirty.c), dropping what is idle (board_evict.c).
  */
 #ifndef LIVETALLY_CORE_BOARD_PRIVATE_H
 #define LIVETALLY_CORE_BOARD_PRIVATE_H
@@ -48,6 +48,9 @@ struct plan_step {
 /* Above all versions that a load can have merged, and below NOT_MERGED. */
 #define LATER_VERSION (NOT_MERGED - 1)
 
+/* In place of a lane: any but our own, and its facts are among the singles too. */
+#define LANE_OTHERS (LANE_COUNT + 1)
+
 /* Facts that count in the same cells, as one. Packed in pairs, see gather_fact(). */
 struct gathered {
     uint64_t host_county;
@@ -69,6 +72,28 @@ struct gathering {
     uint64_t own_since; /* version of our own lane's oldest commit that is in it; 0: none is */
 };
 
+/* See board_singles.c. */
+#define SINGLES_MAX 8192u /* of a dimension */
+
+struct single {
+    uint32_t key;
+    uint32_t slot;
+    struct metrics sum;
+};
+
+struct single_table {
+    struct single *singles;
+    uint16_t *slots; /* NULL: of the total, which is one */
+    uint32_t count;
+};
+
+struct singles {
+    struct single_table tables[DIMENSION_COUNT];
+    struct single total;
+    uint32_t day; /* yyyymmdd, as long as there are any */
+    int64_t day_start_ms;
+};
+
 /* A dirty cell by its key: places change when idle cells are dropped. */
 struct dirty_cell {
     struct group *group;
@@ -85,7 +110,10 @@ struct board {
     uint64_t merged[LANE_COUNT];        /* newest that a load has merged */
     uint32_t own_lane;                  /* LANE_COUNT: not known yet */
     struct gathering gathering;
+    struct singles singles;
     uint32_t shown[ROLLUP_COUNT][PERIOD_COUNT]; /* groups that are not COLD; group_set_state() */
+    uint32_t shown_others;                      /* of them, those that singles don't count in */
+    uint32_t loading;                           /* groups that are LOADING */
 
     struct group_slot *groups;
     uint32_t group_mask;
@@ -111,6 +139,12 @@ struct board {
     int64_t hour_start_ms; /* of the business hour last counted in */
     uint32_t hour;
 };
+
+/* Its cells hang on one value of a fact, or on none. */
+static inline bool plan_step_is_single(const struct plan_step *step)
+{
+    return step->first == DIMENSION_NONE && step->period != PERIOD_MINUTE;
+}
 
 static inline uint32_t group_key_hash(struct group_key key)
 {
@@ -198,6 +232,19 @@ static inline uint32_t gathering_place(const struct gathering *gathering, uint32
 
 /* board_spread.c: counts what is gathered, as facts of that version of their lanes. */
 void board_spread_as(struct board *board, uint64_t lane_version);
+/* Of a LOADED group, after counting other lanes' facts in it. */
+void group_forget_included(const struct board *board, struct group *group);
+
+/* board_singles.c */
+void singles_init(struct singles *singles);
+void singles_done(struct singles *singles);
+size_t singles_memory_bytes(void);
+/* Spreads them if so many facts might not fit; at most SINGLES_MAX. */
+void singles_make_room(struct board *board, uint32_t fact_count);
+/* Adds another lane's fact, if it is of their day. No group may be LOADING, and every LOADED one
+ * has to lack the fact. */
+bool singles_add(struct board *board, const struct fact *fact);
+void singles_spread(struct board *board);
 
 /* board_changes.c */
 void group_list_change(struct group *group, uint32_t place);

@@ -124,7 +124,7 @@ static bool counts(const struct plan_step *step, const struct addition *add, boo
         return false;
     if (step->period == PERIOD_MINUTE && add->minute == MINUTE_NONE)
         return false;
-    return shown || add->own;
+    return add->own || (shown && !(add->lane == LANE_OTHERS && plan_step_is_single(step)));
 }
 
 /* Other lanes' facts are kept only for groups that are shown: of many rollups none is. */
@@ -234,7 +234,7 @@ static void find_cells(struct spreading *spreading)
 }
 
 /* Once every lane has passed what loading included, there is nothing left to compare with. */
-static void forget_included(const struct board *board, struct group *group)
+void group_forget_included(const struct board *board, struct group *group)
 {
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
         if (board->lane_versions[lane] < group->included[lane])
@@ -261,14 +261,15 @@ static void add_to_sum(const struct spreading *spreading, const struct target *t
 {
     struct group *group = target->group;
 
-    if (group->included != NULL && spreading->lane_version <= group->included[target->add->lane])
+    if (group->included != NULL && target->add->lane != LANE_OTHERS &&
+        spreading->lane_version <= group->included[target->add->lane])
         return;
     add_deltas(&group->sums[target->place].v[target->add->half], target->deltas);
     if (group->state != GROUP_LOADED)
         return;
     group_cell_changed(spreading->board, group, cell, spreading->board->version);
     if (group->included != NULL)
-        forget_included(spreading->board, group);
+        group_forget_included(spreading->board, group);
 }
 
 static void spread_step(struct spreading *spreading)

@@ -57,6 +57,8 @@ struct world {
     uint64_t last_version;
     uint32_t loads_finished, evicted, restarts, checkpoints;
     uint32_t written_behind; /* cells, while commits were gathered */
+    bool only_singles;       /* nobody asks for other groups; after a restart some are loaded */
+    uint32_t single, apart;  /* commits after which singles waited; apart: gathered too */
 };
 
 static inline void check_shown(struct world *world, struct model_cell *model,
@@ -116,7 +118,15 @@ struct counts {
     uint32_t groups, cells, dirty, taken, held;
     size_t bytes;
     uint32_t shown[ROLLUP_COUNT][PERIOD_COUNT];
+    uint32_t shown_others; /* by two dimensions, or by minute */
+    uint32_t loading;
 };
+
+/* In its cells singles don't count. */
+static inline bool counts_others(struct group_key key)
+{
+    return key.rollup >= ROLLUP_SESSION_PRODUCT || key.period == PERIOD_MINUTE;
+}
 
 static inline void count_group(void *context, struct group *group)
 {
@@ -132,6 +142,8 @@ static inline void count_group(void *context, struct group *group)
     assert_int_equal(group->sums == NULL, group->state == GROUP_COLD);
     counts->groups++;
     counts->shown[group->key.rollup][group->key.period] += group->state != GROUP_COLD;
+    counts->shown_others += group->state != GROUP_COLD && counts_others(group->key);
+    counts->loading += group->state == GROUP_LOADING;
     counts->cells += group->cell_count;
     counts->bytes += group_memory_bytes(group);
     counts->dirty += dirty;
@@ -160,6 +172,8 @@ static inline void world_check(struct world *world)
     assert_int_equal(counts.held, world->board->held_cells);
     assert_int_equal(counts.bytes, world->board->group_bytes);
     assert_memory_equal(counts.shown, world->board->shown, sizeof(counts.shown));
+    assert_int_equal(counts.shown_others, world->board->shown_others);
+    assert_int_equal(counts.loading, world->board->loading);
     for (uint32_t i = 0; i < world->watched_count; i++)
         assert_non_null(board_find(world->board, world->watched[i]));
     assert_true(board_version(world->board) >= world->last_version);
