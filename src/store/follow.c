@@ -118,15 +118,19 @@ static void polled(void *context, const redisReply *reply)
         partition_resync_by(partition, reply, "the feed of another lane");
         return;
     }
-    for (size_t i = 0; i < reply->elements; i++)
+    bool more = false;
+    for (size_t i = 0; i < reply->elements; i++) {
         if (!apply_stream(partition, reply->element[i])) {
             partition_resync(partition, "the feed of another lane has a gap: reading it anew");
             return;
         }
+        more = more || reply->element[i]->element[1]->elements >= POLL_ENTRIES;
+    }
     partition_heard(partition, partition->poll_sent_ms);
     loader_go_on(partition);
     partition_totals_changed(partition);
-    follow_poll(partition); /* there may be more */
+    if (more) /* else it has poll_ms time: entry by entry would cost more than what is in them */
+        follow_poll(partition);
 }
 
 void follow_poll(struct partition *partition)
