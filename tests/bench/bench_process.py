@@ -109,13 +109,21 @@ def embedded_config():
 
 
 def start_daemons(place, redis, count=1, config=None):
-    """`count` daemons on one TCP port; the kernel deals connections out to them."""
+    """`count` daemons on one TCP port; the kernel deals connections out to them. Each also has a
+    Unix socket of its own: own_address()."""
     # All of a crowd come from one address here.
     listen, settings = ("127.0.0.1:0",), {"limits.connections_per_address": 0, **(config or {})}
     if count > 1:
         listen = (f"127.0.0.1:{harness.free_port()}",)
         settings["listen.share"] = "yes"
-    return [harness.Daemon(place, redis, config=settings, listen=listen) for _ in range(count)]
+    return [harness.Daemon(place, redis, config=settings,
+                           listen=listen + (f"unix:{place.path}/daemon{number}.sock",))
+            for number in range(count)]
+
+
+def own_address(daemon):
+    """Of that daemon and no other."""
+    return daemon.listen[-1].removeprefix("unix:")
 
 
 def ws_url(daemon):

@@ -9,7 +9,7 @@ import socket
 from dataclasses import replace
 
 from bench_ingest import BASELINE, measure, running
-from bench_process import BenchError, harness, run_json
+from bench_process import BenchError, harness, own_address, run_json
 from bench_report import Section
 from bench_stats import growth_exponent
 from bench_year import GENERATION_MS, PREFIX
@@ -20,6 +20,8 @@ from clients import LIVE, background, connect, encode
 COLUMNS = [("daemon_us", "daemon µs"), ("redis_us", "Redis µs"), ("all_us", "with tail µs")]
 TOPICS_A_VIEWER = 250
 WATCH_INTERVAL_MS = 1000
+# A wall, and people with a phone, on each daemon.
+WATCHED, WATCHERS, WATCHED_INTERVAL_MS = ["total", "top/hosts", "top/products"], 5, 250
 FACTS_PER_TICK, TICKS = 1000, 40
 
 # A short load at small sizes, so that the size is what it says.
@@ -86,14 +88,30 @@ def by_products(config, sizes, load, repeats, say):
 
 
 def by_daemons(config, sizes, load, repeats, say):
-    section = Section("cost by daemons on one port", COLUMNS,
-                      "µs of all daemons together; each hears of the others' orders too\n")
+    """With nobody watching, and with viewers on each daemon."""
+    alone = Section("cost by daemons on one port", COLUMNS,
+                    "µs of all daemons together; each hears of the others' orders too\n")
+    watched = Section("cost by daemons, watched", COLUMNS,
+                      f"the same with {WATCHERS} viewers on each daemon, of {', '.join(WATCHED)}, at "
+                      f"{1000 / WATCHED_INTERVAL_MS:g} Hz, what is sent to them included\n")
     for size in sizes:
         say(f"cost by daemons: {size}")
         shape = replace(BASELINE, daemons=size, connections=40, orders=load[1])
         name = "1 daemon" if size == 1 else f"{size} daemons"
-        section.add(name, _fresh_runs(config, shape, repeats))
-    return with_exponents(section, sizes)
+        alone.add(name, _fresh_runs(config, shape, repeats))
+        watched.add(name, _watched_runs(config, shape, repeats))
+    return [with_exponents(alone, sizes), with_exponents(watched, sizes)]
+
+
+def _watched_runs(config, shape, repeats):
+    runs = []
+    for repeat in range(repeats):
+        with running(config, shape) as (redis, daemons), contextlib.ExitStack() as stack:
+            for daemon in daemons:
+                stack.enter_context(watchers(own_address(daemon), [WATCHED] * WATCHERS,
+                                             WATCHED_INTERVAL_MS))
+            runs.append(measure(redis, daemons, shape, repeat + 1))
+    return runs
 
 
 def _fresh_runs(config, shape, repeats):
@@ -105,12 +123,10 @@ def _fresh_runs(config, shape, repeats):
 
 
 @contextlib.contextmanager
-def watchers(daemon, topics):
-    """Viewers of many different topics, who read and forget, on the background loop of clients.py,
+def watchers(address, sets, interval_ms):
+    """Viewers, each of a set of topics, who read and forget, on the background loop of clients.py,
     so that their sockets are drained while a load runs."""
-    sets = [topics[first:first + TOPICS_A_VIEWER]
-            for first in range(0, len(topics), TOPICS_A_VIEWER)]
-    viewers = [background.run(_join(daemon.address, some)) for some in sets]
+    viewers = [background.run(_join(address, topics, interval_ms)) for topics in sets]
     reading = [background.submit(_read(viewer)) for viewer in viewers]
     yield
     for viewer in viewers:
@@ -119,12 +135,12 @@ def watchers(daemon, topics):
         ended.result(30)
 
 
-async def _join(address, topics):
+async def _join(address, topics, interval_ms):
     """Returns the connection, once the snapshot was here."""
     connection = await connect(address, *LIVE)
     await connection.recv()
     await connection.send(encode({"type": "subscribe", "topics": topics,
-                                  "interval_ms": WATCH_INTERVAL_MS}))
+                                  "interval_ms": interval_ms}))
     snapshot = json.loads(await connection.recv())
     if "errors" in snapshot or len(snapshot["topics"]) != len(topics):
         raise BenchError(f"topics were refused: {snapshot.get('errors')}")
@@ -145,9 +161,12 @@ def by_topics(config, sizes, load, repeats, say):
     for size in sizes:
         say(f"cost by topics watched: {size:,}")
         topics = [f"product/tea-{number:07d}" for number in range(size)]
+        sets = [topics[first:first + TOPICS_A_VIEWER]
+                for first in range(0, len(topics), TOPICS_A_VIEWER)]
         runs = []
         for repeat in range(repeats):
-            with running(config, shape) as (redis, daemons), watchers(daemons[0], topics):
+            with running(config, shape) as (redis, daemons), \
+                    watchers(daemons[0].address, sets, WATCH_INTERVAL_MS):
                 runs.append(measure(redis, daemons, shape, repeat + 1))
         section.add(f"{size:,} topics" if size > 1 else "1 topic", runs)
     return with_exponents(section, sizes)
@@ -169,8 +188,9 @@ def board(sizes, repeats, say):
 
 
 def run(config, mode, repeats, say):
-    sizes = SIZES[mode]
-    tables = [table(config, sizes[name], LOAD[mode], repeats, say) for name, table in
-              (("orders", by_orders), ("products", by_products), ("topics", by_topics),
-               ("daemons", by_daemons)) if sizes[name]]
-    return tables + [board(sizes["board"], repeats, say)]
+    sizes, load = SIZES[mode], LOAD[mode]
+    tables = [table(config, sizes[name], load, repeats, say) for name, table in
+              (("orders", by_orders), ("products", by_products), ("topics", by_topics))
+              if sizes[name]]
+    return (tables + by_daemons(config, sizes["daemons"], load, repeats, say)
+            + [board(sizes["board"], repeats, say)])
