@@ -160,7 +160,7 @@ test_token_forged_LIBS := $(test_token_LIBS)
 test_keyring_PARTS := $(test_token_PARTS)
 test_keyring_LIBS := $(test_token_LIBS)
 test_embedded_aof_PARTS := store/embedded_aof
-test_exact_redis_PARTS := store/commit store/keys store/resp
+test_exact_redis_PARTS := store/bulk store/commit store/keys store/resp
 test_exact_redis_LIBS := -lhiredis
 test_verify_PARTS := $(addprefix verify/,audit_compare audit_count audit_lane audit_ledger \
 	audit_sums findings tally)
@@ -223,7 +223,7 @@ bench_push_FILES := $(wildcard tests/bench/push_*.c)
 bench_push_LIBS := -ljansson
 bench_floor_FILES := $(wildcard tests/bench/floor_*.c) tests/bench/load_sales.c src/store/resp.c
 bench_floor_LIBS = $(DAEMON_LIBS)
-bench_commit_FILES := $(addprefix src/store/,commit.c keys.c resp.c)
+bench_commit_FILES := $(addprefix src/store/,bulk.c commit.c keys.c resp.c)
 bench_commit_LIBS := -lhiredis
 bench_relay_FILES :=
 bench_relay_LIBS := -lssl -lcrypto
@@ -246,7 +246,7 @@ page-bench: assets ## measure what the page costs a browser (PAGE_ARGS="--page /
 	LIVETALLY_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/page.py $(PAGE_ARGS)
 
 # What bench measures by the clock, counted: exact, but comparable with one compiler only.
-INSTRUCTIONS_PARTS := net/ack store/commit store/keys store/resp
+INSTRUCTIONS_PARTS := net/ack store/bulk store/commit store/keys store/resp
 $(BUILD)/instructions: $(wildcard tests/bench/instructions*.c) tests/bench/instructions.h \
 		$(patsubst %,$(BUILD)/obj/%.o,$(INSTRUCTIONS_PARTS)) $(BUILD)/libcore.a
 	$(call say,BENCH)

@@ -24,7 +24,7 @@ void key_meta(const struct keys *keys, char out[KEY_MAX_BYTES]);
 void key_generation(const struct keys *keys, char out[KEY_MAX_BYTES]);
 void key_orders(const struct keys *keys, uint64_t generation, char out[KEY_MAX_BYTES]);
 void key_catalog(const struct keys *keys, enum catalog_kind kind, char out[KEY_MAX_BYTES]);
-/* part: "owner", "ver", "feed" or "ckpt" */
+/* part: "owner", "ver", "feed", "ckpt" or "gate" (bulk.h) */
 void key_lane(const struct keys *keys, uint32_t lane, const char *part, char out[KEY_MAX_BYTES]);
 void key_sealed(const struct keys *keys, uint32_t lane, uint32_t day, char out[KEY_MAX_BYTES]);
 /* Appends the key of a lane's share of a group. */

@@ -72,6 +72,13 @@ void redis_link_start(struct redis_link *link);
 /* Sends one command already encoded in RESP; bytes are copied. False: down, nothing was sent. */
 bool redis_link_send(struct redis_link *link, struct slice resp, redis_reply_fn *done,
                      void *context);
+/*
+ * Sends commands that are one request, as MULTI … EXEC are: `commands` one behind the other, each
+ * up to its end. done() gets the last one's reply, or, when another one's is an error, the first of
+ * those. False: as above; nothing of it will be done.
+ */
+bool redis_link_send_group(struct redis_link *link, const char *commands, const size_t *ends,
+                           uint32_t count, redis_reply_fn *done, void *context);
 /* Convenience for rare commands: formats as redisCommand() does. */
 bool redis_link_command(struct redis_link *link, redis_reply_fn *done, void *context,
                         const char *format, ...);

@@ -13,6 +13,7 @@
 #define FIXED_KEYS        7
 #define FIXED_ARGUMENTS   3 /* before the lists */
 #define CATALOG_ARGUMENTS 4 /* of each catalog */
+#define CLOSE_KEYS        5
 
 /* The script hands on a list's strings all at once, and Lua's stack ends at 8,000: past that it
  * would fail between two writes. */
@@ -63,6 +64,13 @@ static void encode_keys(struct buffer *out, const struct commit_call *call, uint
         }
 }
 
+static void encode_gate(struct buffer *out, const struct commit_call *call)
+{
+    char key[KEY_MAX_BYTES];
+    key_lane(call->keys, call->fence->lane, "gate", key);
+    resp_text(out, key);
+}
+
 static void encode_fence(struct buffer *out, const struct fence *fence)
 {
     char text[sizeof fence->owner + sizeof fence->epoch + 2 * 20 + 4];
@@ -71,7 +79,7 @@ static void encode_fence(struct buffer *out, const struct fence *fence)
     resp_text(out, text);
 }
 
-static void list_touch(const struct touch *touch, struct packed lists[LIST_COUNT])
+static void list_touch(const struct touch *touch, bool bulk_apart, struct packed lists[LIST_COUNT])
 {
     switch ((enum record_place)touch->assumed_place) {
     case PLACE_NOWHERE:
@@ -88,21 +96,28 @@ static void list_touch(const struct touch *touch, struct packed lists[LIST_COUNT
     }
     if (!touch->changed)
         return;
-    bool was_previous = touch->assumed_place == PLACE_PREVIOUS;
-    bool leaves = was_previous && touch->next_place == PLACE_CURRENT;
-    struct packed *set = &lists[was_previous && !leaves ? LIST_SET_PREVIOUS : LIST_SET_CURRENT];
-    packed_add(set, touch->id);
-    packed_add(set, touch->next);
-    if (leaves)
+    bool in_bulk = bulk_has(touch);
+    struct packed *set = &lists[in_bulk ? LIST_SET_CURRENT : LIST_SET_PREVIOUS];
+    if (!in_bulk || !bulk_apart) {
+        packed_add(set, touch->id);
+        packed_add(set, touch->next);
+    }
+    if (in_bulk && touch->assumed_place == PLACE_PREVIOUS)
         packed_add(&lists[LIST_LEAVE_PREVIOUS], touch->id);
 }
 
-static void list_touches(const struct batch *batch, struct packed lists[LIST_COUNT])
+/* The bulk's mark stands where its records would. */
+static void list_touches(const struct batch *batch, const struct bulk *bulk,
+                         struct packed lists[LIST_COUNT])
 {
     uint32_t count;
     const struct touch *touches = batch_touches(batch, &count);
     for (uint32_t i = 0; i < count; i++)
-        list_touch(&touches[i], lists);
+        list_touch(&touches[i], bulk != NULL, lists);
+    if (bulk && lists[LIST_SET_CURRENT].at)
+        bulk_mark_write(bulk, lists[LIST_SET_CURRENT].at);
+    else if (bulk)
+        lists[LIST_SET_CURRENT].bytes = bulk_mark_bytes(bulk);
 }
 
 static void list_entries(const struct batch *batch, enum catalog_kind kind,
@@ -142,27 +157,100 @@ static uint32_t catalog_kinds(const struct batch *batch, uint32_t *ret_count)
     return kinds;
 }
 
-void commit_encode(struct buffer *out, const struct commit_call *call, const struct batch *batch)
+/* The call of the script that checks all and writes all, but for the bulk when it is given. */
+static void encode_script(struct buffer *out, const struct commit_call *call,
+                          const struct batch *batch, const struct bulk *bulk)
 {
     struct packed lists[LIST_COUNT] = {{0}};
     uint32_t catalog_count, kinds = catalog_kinds(batch, &catalog_count);
-    list_touches(batch, lists);
+    list_touches(batch, bulk, lists);
     bool has_known = lists[LIST_CURRENT].bytes || lists[LIST_PREVIOUS].bytes;
     uint32_t list_count = has_known ? LIST_COUNT : LIST_NEW_COUNT;
-    resp_start(out, 3 + FIXED_KEYS + FIXED_ARGUMENTS + list_count +
-                        (1 + CATALOG_ARGUMENTS) * catalog_count);
+    uint32_t key_count = FIXED_KEYS + catalog_count + (bulk != NULL);
+    resp_start(out,
+               3 + key_count + FIXED_ARGUMENTS + list_count + CATALOG_ARGUMENTS * catalog_count);
     resp_text(out, "EVALSHA");
     resp_text(out, call->sha);
-    resp_uint(out, FIXED_KEYS + catalog_count);
+    resp_uint(out, key_count);
     encode_keys(out, call, kinds);
+    if (bulk)
+        encode_gate(out, call);
     encode_fence(out, call->fence);
     resp_uint(out, call->fence->version + 1);
     resp_slice(out, call->feed_entry.data ? call->feed_entry : SLICE(""));
     packed_place(lists, list_count, out);
-    list_touches(batch, lists);
+    list_touches(batch, bulk, lists);
     for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
         if (kinds >> kind & 1)
             encode_entries(out, batch, (enum catalog_kind)kind);
+}
+
+static void encode_close(struct buffer *out, const struct commit_call *call,
+                         const struct bulk *bulk)
+{
+    const struct fence *fence = call->fence;
+    char key[KEY_MAX_BYTES];
+    struct packed mark = {.bytes = bulk_mark_bytes(bulk)};
+    resp_start(out, 3 + CLOSE_KEYS + 2);
+    resp_text(out, "EVALSHA");
+    resp_text(out, call->sha);
+    resp_uint(out, CLOSE_KEYS);
+    key_generation(call->keys, key);
+    resp_text(out, key);
+    encode_gate(out, call);
+    key_orders(call->keys, fence->generation, key);
+    resp_text(out, key);
+    key_lane(call->keys, fence->lane, "ver", key);
+    resp_text(out, key);
+    key_lane(call->keys, fence->lane, "feed", key);
+    resp_text(out, key);
+    resp_text(out, "close");
+    packed_place(&mark, 1, out);
+    bulk_mark_write(bulk, mark.at);
+}
+
+static void end_command(const struct buffer *out, struct commit_commands *commands)
+{
+    commands->ends[commands->count++] = out->size;
+}
+
+static void encode_bulk(struct buffer *out, const struct commit_call *call,
+                        const struct batch *batch, const struct bulk *bulk,
+                        struct commit_commands *commands)
+{
+    char gate[KEY_MAX_BYTES];
+    key_lane(call->keys, call->fence->lane, "gate", gate);
+    resp_start(out, 1);
+    resp_text(out, "MULTI");
+    end_command(out, commands);
+    encode_script(out, call, batch, bulk);
+    end_command(out, commands);
+    bulk_encode(out, gate, batch, bulk);
+    end_command(out, commands);
+    encode_close(out, call, bulk);
+    end_command(out, commands);
+    resp_start(out, 1);
+    resp_text(out, "EXEC");
+    end_command(out, commands);
+}
+
+void commit_encode(struct buffer *out, const struct commit_call *call, const struct batch *batch,
+                   struct commit_commands *ret_commands)
+{
+    const struct fence *fence = call->fence;
+    struct bulk bulk = {0};
+    *ret_commands = (struct commit_commands){0};
+    if (call->bulk_from && call->feed_entry.size)
+        bulk_find(batch, &bulk);
+    if (!call->bulk_from || bulk.count < call->bulk_from) {
+        encode_script(out, call, batch, NULL);
+        end_command(out, ret_commands);
+        return;
+    }
+    snprintf(bulk.mark, sizeof bulk.mark, "open %" PRIu64 " %" PRIu32 " %" PRIu64 " %zu ",
+             fence->generation, fence->lane, fence->version, bulk.id.size);
+    ret_commands->created = bulk.created;
+    encode_bulk(out, call, batch, &bulk, ret_commands);
 }
 
 static bool learn_record(const redisReply *const *element, const struct judge *judge)
@@ -203,10 +291,17 @@ static enum commit_result learn_differences(const redisReply *reply, const struc
     return COMMIT_DIFFERS;
 }
 
+/* What the script that checks said. */
+static const redisReply *script_reply(const redisReply *reply)
+{
+    return reply_is_bulk(reply) ? reply->element[BULK_OPEN] : reply;
+}
+
 bool commit_generation_moved(const redisReply *reply, const struct fence *fence,
                              uint64_t *ret_generation)
 {
     uint64_t version, generation;
+    reply = script_reply(reply);
     if (!reply_is_array(reply, 5) || !reply_is_text(reply->element[1], fence->owner) ||
         !reply_uint(reply->element[2], &version) || version != fence->version ||
         !reply_uint(reply->element[3], &generation) || generation <= fence->generation ||
@@ -216,19 +311,46 @@ bool commit_generation_moved(const redisReply *reply, const struct fence *fence,
     return true;
 }
 
-enum commit_result commit_answer(const redisReply *reply, const struct judge *judge)
+static bool is_number(const redisReply *reply, long long number)
+{
+    return reply->type == REDIS_REPLY_INTEGER && reply->integer == number;
+}
+
+/* All of a bulk is there; or, should HSET have made another number of records than it had to, the
+ * ledger is not what we think. */
+static enum commit_result bulk_done(const redisReply *reply, uint32_t created)
+{
+    bool whole = is_number(reply->element[BULK_OPEN], 1) &&
+                 is_number(reply->element[BULK_SET], (long long)created);
+    return whole ? COMMIT_DONE : COMMIT_UNKNOWN;
+}
+
+const redisReply *commit_error(const redisReply *reply)
+{
+    if (!reply_is_bulk(reply))
+        return reply;
+    for (int i = 0; i < BULK_REPLIES; i++)
+        if (reply->element[i]->type == REDIS_REPLY_ERROR)
+            return reply->element[i];
+    return reply;
+}
+
+enum commit_result commit_answer(const redisReply *reply, const struct commit_commands *commands,
+                                 const struct judge *judge)
 {
     if (!reply)
         return COMMIT_UNKNOWN;
-    if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 1)
+    bool bulk = commands->count > 1;
+    if (bulk && reply_is_bulk(reply) && is_number(reply->element[BULK_CLOSE], 1))
+        return bulk_done(reply, commands->created);
+    if (!bulk && is_number(reply, 1))
         return COMMIT_DONE;
-    if (reply->type == REDIS_REPLY_ERROR)
-        return COMMIT_REFUSED;
-    if (reply_is_array(reply, 1) && reply_is_text(reply->element[0], "fence"))
+    const redisReply *script = script_reply(reply);
+    if (reply_is_array(script, 1) && reply_is_text(script->element[0], "fence"))
         return COMMIT_FENCED;
-    if (reply_is_array(reply, 5) && reply_is_text(reply->element[0], "differs"))
-        return learn_differences(reply, judge);
-    return COMMIT_UNKNOWN;
+    if (reply_is_array(script, 5) && reply_is_text(script->element[0], "differs"))
+        return learn_differences(script, judge);
+    return commit_error(reply)->type == REDIS_REPLY_ERROR ? COMMIT_REFUSED : COMMIT_UNKNOWN;
 }
 
 void lookup_encode(struct buffer *out, const struct keys *keys, uint64_t generation,

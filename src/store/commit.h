@@ -1,6 +1,9 @@
 /*
  * The commit as bytes: encoding a judged batch into the call of lua/commit.lua, and reading its
  * answer. Knows nothing of connections, so tests drive it over a plain blocking one.
+ *
+ * Two ways, one rule: a batch that sets at least bulk_from records in the current generation has
+ * these written natively, between two calls of the script (bulk.h); any other is one call.
  */
 #ifndef LIVETALLY_STORE_COMMIT_H
 #define LIVETALLY_STORE_COMMIT_H
@@ -9,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bulk.h"
 #include "livetally/batch.h"
 #include "livetally/buffer.h"
 #include "livetally/keys.h"
@@ -29,25 +33,38 @@ struct commit_call {
     const char *sha; /* of lua/commit.lua, as SCRIPT LOAD returned it */
     const struct fence *fence;
     struct slice feed_entry; /* empty: only verify */
+    uint32_t bulk_from;      /* BULK_RECORDS_MIN, or 0: never */
 };
 
-/* Appends the command. */
-void commit_encode(struct buffer *out, const struct commit_call *call, const struct batch *batch);
+/* The commands of a commit, one behind the other. The last one's reply is the commit's; those of
+ * the others say that they were queued, or why not. */
+struct commit_commands {
+    uint32_t count;             /* 1 or BULK_COMMANDS */
+    size_t ends[BULK_COMMANDS]; /* in the buffer */
+    uint32_t created;           /* records that the HSET of a bulk has to make */
+};
+
+/* Appends the commands. */
+void commit_encode(struct buffer *out, const struct commit_call *call, const struct batch *batch,
+                   struct commit_commands *ret_commands);
 
 enum commit_result {
     COMMIT_DONE,
     COMMIT_FENCED,  /* somebody else owns the lane, or the data set is another one */
     COMMIT_DIFFERS, /* records differ: learnt, judge again */
-    COMMIT_REFUSED, /* Redis answered an error, e.g. OOM: nothing was done */
-    COMMIT_UNKNOWN, /* no answer, or one that makes no sense */
+    COMMIT_REFUSED, /* Redis answered an error, e.g. OOM; the lane's version says what was done */
+    COMMIT_UNKNOWN, /* no answer, or one that makes no sense; so here */
 };
 
 /* After FENCED: true when only the ledger's generation has moved on; then judging again will do. */
 bool commit_generation_moved(const redisReply *reply, const struct fence *fence,
                              uint64_t *ret_generation);
 
-/* Reads the answer. On DIFFERS what Redis has is learnt by ledger and catalog. */
-enum commit_result commit_answer(const redisReply *reply, const struct judge *judge);
+/* Reads the answer to these commands. On DIFFERS what Redis has is learnt by ledger and catalog. */
+enum commit_result commit_answer(const redisReply *reply, const struct commit_commands *commands,
+                                 const struct judge *judge);
+/* After REFUSED: the error. */
+const redisReply *commit_error(const redisReply *reply);
 
 /* Looking up the records that a batch needs: one command for each of the two live generations, the
  * answers learnt in the order current, previous. False: not an answer to what was asked. */

@@ -82,6 +82,7 @@ struct pipeline {
     int64_t sent_ms;
     uint64_t sent_ns;
     struct buffer command;
+    struct commit_commands commands; /* of the commit in flight */
 };
 
 /* One second or so of our feed, to know what may be trimmed. */
@@ -152,6 +153,9 @@ struct partition {
     struct ledger *ledger;
     struct judge judge;
     struct fence fence;
+    bool may_multi;     /* as this user of Redis */
+    uint32_t bulk_from; /* of commits: commit_call */
+    bool told_without_bulk;
     char instance[17];
     char process[9]; /* of random digits: what the tokens of this process begin with */
     uint32_t claims;

@@ -215,7 +215,7 @@ static void committed(void *context, const redisReply *reply)
     histogram_add(&partition->stats->commit_seconds, STATS_SECONDS,
                   (double)(uv_hrtime() - pipeline->sent_ns) / 1e9, 1);
     partition_heard(partition, pipeline->sent_ms);
-    switch (commit_answer(reply, &partition->judge)) {
+    switch (commit_answer(reply, &pipeline->commands, &partition->judge)) {
     case COMMIT_DONE:
         commit_succeeded(partition, true);
         break;
@@ -228,9 +228,8 @@ static void committed(void *context, const redisReply *reply)
         fenced(partition, reply);
         break;
     case COMMIT_REFUSED:
-        pipeline->in_flight = false;
         partition->commit_refused = true;
-        partition_resync_by(partition, reply, "a key that a commit writes");
+        partition_resync_by(partition, commit_error(reply), "a key that a commit writes");
         break;
     case COMMIT_UNKNOWN:
         partition_resync(partition, "unexpected answer to a commit");
@@ -251,15 +250,18 @@ static void send_commit(struct partition *partition)
         return;
     }
     struct commit_call call = {&partition->keys, partition->script_sha[SCRIPT_COMMIT],
-                               &partition->fence, buffer_slice(&pipeline->entry)};
+                               &partition->fence, buffer_slice(&pipeline->entry),
+                               partition->bulk_from};
+    struct commit_commands *commands = &pipeline->commands;
     buffer_reset(&pipeline->command);
-    commit_encode(&pipeline->command, &call, pipeline->batch);
+    commit_encode(&pipeline->command, &call, pipeline->batch, commands);
     pipeline->state = PIPELINE_COMMITTING;
     pipeline->expect_version = partition->fence.version + 1;
     pipeline->sent_ms = partition_now_ms(partition);
     pipeline->sent_ns = uv_hrtime();
     pipeline->in_flight = true;
-    if (!redis_link_send(partition->link, buffer_slice(&pipeline->command), committed, partition))
+    if (!redis_link_send_group(partition->link, pipeline->command.data, commands->ends,
+                               commands->count, committed, partition))
         pipeline->in_flight = false; /* link_down() follows, and then the way in */
 }
 

@@ -61,7 +61,8 @@ static bool is_live(const struct redis_link *link)
 
 /* ------------------------------------------------------------------------- pending commands */
 
-static void ring_push(struct redis_link *link, redis_reply_fn *done, void *context)
+static void ring_push(struct redis_link *link, redis_reply_fn *done, void *context,
+                      bool group_goes_on)
 {
     if (link->ring_count == link->ring_size) {
         uint32_t size = link->ring_size ? link->ring_size * 2 : PENDING_INITIAL;
@@ -75,7 +76,8 @@ static void ring_push(struct redis_link *link, redis_reply_fn *done, void *conte
         link->ring_head = 0;
     }
     uint32_t tail = (link->ring_head + link->ring_count) & (link->ring_size - 1);
-    link->ring[tail] = (struct pending){done, context, uv_now(link->loop), uv_hrtime()};
+    link->ring[tail] =
+        (struct pending){done, context, uv_now(link->loop), uv_hrtime(), group_goes_on};
     link->ring_count++;
 }
 
@@ -102,13 +104,48 @@ static bool is_not_ready(const redisReply *reply)
     return false;
 }
 
+static void note_group_error(struct redis_link *link, const redisReply *reply)
+{
+    if (reply && reply->type == REDIS_REPLY_ERROR && !link->group_error[0])
+        snprintf(link->group_error, sizeof(link->group_error), "%s", reply->str);
+}
+
+/*
+ * The last reply of a group; or, in `error`, what Redis said before it, or why it discarded it all,
+ * in the words that a command alone would be refused with.
+ */
+static const redisReply *end_group(struct redis_link *link, const redisReply *reply,
+                                   redisReply *error, char text[GROUP_ERROR_BYTES])
+{
+    static const char discarded[] = "EXECABORT Transaction discarded because of: ";
+    bool failed_before = link->group_error[0] != '\0';
+    bool is_discarded = reply && reply->type == REDIS_REPLY_ERROR &&
+                        strncmp(reply->str, discarded, sizeof(discarded) - 1) == 0;
+    if (!reply || (!failed_before && !is_discarded)) {
+        link->group_error[0] = '\0';
+        return reply;
+    }
+    snprintf(text, GROUP_ERROR_BYTES, "%s",
+             failed_before ? link->group_error : reply->str + sizeof(discarded) - 1);
+    link->group_error[0] = '\0';
+    *error = (redisReply){.type = REDIS_REPLY_ERROR, .str = text, .len = strlen(text)};
+    return error;
+}
+
 static void on_reply(redisAsyncContext *redis, void *reply_memory, void *private)
 {
     struct redis_link *link = private;
     const redisReply *reply = reply_memory;
     struct pending pending = ring_pop(link);
+    redisReply group_error;
+    char group_error_text[GROUP_ERROR_BYTES];
     (void)redis;
     link->second_chance = false;
+    if (pending.group_goes_on) {
+        note_group_error(link, reply);
+        return;
+    }
+    reply = end_group(link, reply, &group_error, group_error_text);
     if (reply && is_live(link) && is_not_ready(reply)) {
         link->retry_soon = true;
         redis_link_break_by(link, reply);
@@ -126,7 +163,7 @@ static void on_reply(redisAsyncContext *redis, void *reply_memory, void *private
 }
 
 static bool send_command(struct redis_link *link, struct slice resp, redis_reply_fn *done,
-                         void *context)
+                         void *context, bool group_goes_on)
 {
     if (link->ring_count >= PENDING_MAX) {
         redis_link_break(link, "too many commands without an answer");
@@ -135,7 +172,7 @@ static bool send_command(struct redis_link *link, struct slice resp, redis_reply
     if (redisAsyncFormattedCommand(link->redis, on_reply, link, resp.data, resp.size) != REDIS_OK) {
         return false;
     }
-    ring_push(link, done, context);
+    ring_push(link, done, context, group_goes_on);
     if (link->state == STATE_UP && !uv_is_active((const uv_handle_t *)&link->timer)) {
         redis_link_set_timer(link, link->options.reply_timeout_ms);
     }
@@ -150,7 +187,7 @@ bool redis_link_send_format(struct redis_link *link, redis_reply_fn *done, void 
     if (size < 0) {
         return false;
     }
-    bool sent = send_command(link, (struct slice){resp, (size_t)size}, done, context);
+    bool sent = send_command(link, (struct slice){resp, (size_t)size}, done, context, false);
     redisFreeCommand(resp);
     return sent;
 }
@@ -349,7 +386,23 @@ void redis_link_start(struct redis_link *link)
 bool redis_link_send(struct redis_link *link, struct slice resp, redis_reply_fn *done,
                      void *context)
 {
-    return link->state == STATE_UP && send_command(link, resp, done, context);
+    return link->state == STATE_UP && send_command(link, resp, done, context, false);
+}
+
+bool redis_link_send_group(struct redis_link *link, const char *commands, const size_t *ends,
+                           uint32_t count, redis_reply_fn *done, void *context)
+{
+    size_t start = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct slice command = {commands + start, ends[i] - start};
+        bool last = i + 1 == count;
+        if (link->state != STATE_UP || !send_command(link, command, done, context, !last)) {
+            redis_link_reset(link, "a request could not be sent whole");
+            return false;
+        }
+        start = ends[i];
+    }
+    return true;
 }
 
 bool redis_link_command(struct redis_link *link, redis_reply_fn *done, void *context,

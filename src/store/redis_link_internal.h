@@ -13,6 +13,7 @@
 
 #define REDIS_ADDRESSES_MAX 8
 #define REDIS_REASON_BYTES  512
+#define GROUP_ERROR_BYTES   256
 
 enum state {
     STATE_IDLE,
@@ -28,8 +29,9 @@ enum state {
 struct pending {
     redis_reply_fn *done;
     void *context;
-    uint64_t sent_ms; /* uv_now */
-    uint64_t sent_ns; /* uv_hrtime */
+    uint64_t sent_ms;   /* uv_now */
+    uint64_t sent_ns;   /* uv_hrtime */
+    bool group_goes_on; /* its reply is not the last of its group */
 };
 
 struct redis_link {
@@ -57,9 +59,10 @@ struct redis_link {
     uint32_t ring_head;
     uint32_t ring_count;
 
-    char reason[REDIS_REASON_BYTES]; /* why the connection is going down; "" = ask hiredis */
-    bool retry_soon;                 /* Redis is there, but not ready */
-    uint32_t failures;               /* since the last connection that held */
+    char group_error[GROUP_ERROR_BYTES]; /* the first of the group that is being answered */
+    char reason[REDIS_REASON_BYTES];     /* why the connection is going down; "" = ask hiredis */
+    bool retry_soon;                     /* Redis is there, but not ready */
+    uint32_t failures;                   /* since the last connection that held */
     uint64_t up_since_ms;
     uint64_t random;
 

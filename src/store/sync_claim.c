@@ -200,6 +200,28 @@ static void note_new_epoch(struct partition *partition)
     }
 }
 
+/* Whether the bulk of commits goes natively, which takes MULTI, EXEC and RENAME. */
+static void choose_bulk(struct partition *partition, bool may_rename)
+{
+    bool allowed = partition->may_multi && may_rename;
+    partition->bulk_from = allowed ? BULK_RECORDS_MIN : 0;
+    if (!allowed && !partition->told_without_bulk)
+        log_print(partition->log, LOG_LEVEL_WARNING,
+                  "redis forbids %s, so that commits cost it more: allow it by redis-cli acl "
+                  "setuser default +multi +exec +rename, for all keys that begin with %s",
+                  partition->may_multi ? "rename" : "multi or exec", partition->keys.prefix);
+    partition->told_without_bulk = !allowed;
+}
+
+/* A commit that stood open: bulk.h says how that can be. */
+static void tell_mended(struct partition *partition, struct slice mended)
+{
+    if (mended.size)
+        log_print(partition->log, LOG_LEVEL_WARNING,
+                  "redis had done half of a commit, and nobody could write: it is %.*s",
+                  SLICE_ARG(mended));
+}
+
 static void take_claim(struct partition *partition, const redisReply *reply)
 {
     struct fence *fence = &partition->fence;
@@ -221,6 +243,8 @@ static void take_claim(struct partition *partition, const redisReply *reply)
     fence->version = version;
     fence->generation = generation;
     snprintf(fence->epoch, sizeof fence->epoch, "%.*s", SLICE_ARG(epoch));
+    choose_bulk(partition, reply->element[5]->integer == 1);
+    tell_mended(partition, reply_slice(reply->element[6]));
     note_new_epoch(partition);
     ask_versions(partition);
 }
@@ -271,7 +295,7 @@ static void claimed(void *context, const redisReply *reply)
     char text[PROBLEM_BYTES];
     if (!reply)
         return;
-    if (reply_is_array(reply, 5) && reply_is_text(reply->element[0], "claimed")) {
+    if (reply_is_array(reply, 7) && reply_is_text(reply->element[0], "claimed")) {
         take_claim(partition, reply);
     } else if (reply_is_array(reply, 3) && reply_is_text(reply->element[0], "meta")) {
         meta_differs(partition, reply_slice(reply->element[1]), reply_slice(reply->element[2]));
@@ -400,6 +424,20 @@ static void script_loaded(struct partition *partition, enum script script, const
 SCRIPTS(X)
 #undef X
 
+static void multi_tried(void *context, const redisReply *reply)
+{
+    struct partition *partition = context;
+    partition->may_multi = reply_is_array(reply, 0);
+}
+
+/* Only the commands themselves can tell, as scripts may not use them. */
+static void try_multi(struct partition *partition)
+{
+    static const char commands[] = "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n";
+    static const size_t ends[] = {15, sizeof commands - 1};
+    redis_link_send_group(partition->link, commands, ends, 2, multi_tried, partition);
+}
+
 void sync_start(struct partition *partition)
 {
     static redis_reply_fn *const done[] = {
@@ -412,5 +450,6 @@ void sync_start(struct partition *partition)
     for (int script = 0; script < SCRIPT_COUNT; script++)
         redis_link_command(partition->link, done[script], partition, "SCRIPT LOAD %s",
                            script_texts[script]);
+    try_multi(partition);
     redis_link_command(partition->link, info_read, partition, "INFO");
 }

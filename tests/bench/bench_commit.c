@@ -6,7 +6,7 @@
  *   bench_commit SOCKET [orders] [batch] [zipf|uniform] [id bytes] [orders per checkpoint]
  *
  * With BENCH_BARE set, the same records go by bare HMGET and HSET in place of the script: the
- * floor.
+ * floor. BENCH_BULK_FROM says from how many records on they are written natively (bulk.h).
  */
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
@@ -44,6 +44,8 @@ struct bench {
     struct judge judge;
     struct batch *batch;
     struct buffer command, entry, text;
+    struct commit_commands commands;
+    uint32_t bulk_from;
     uint64_t random;
     double *zipf; /* cumulative */
     bool uniform, bare;
@@ -67,16 +69,25 @@ static uint32_t pick_product(struct bench *bench)
     return low;
 }
 
-static redisReply *call(struct bench *bench, const struct buffer *command)
+static redisReply *answer(struct bench *bench)
 {
     redisReply *reply = NULL;
-    if (redisAppendFormattedCommand(bench->redis, command->data, command->size) != REDIS_OK ||
-        redisGetReply(bench->redis, (void **)&reply) != REDIS_OK || !reply ||
+    if (redisGetReply(bench->redis, (void **)&reply) != REDIS_OK || !reply ||
         reply->type == REDIS_REPLY_ERROR) {
         fprintf(stderr, "redis: %s\n", reply ? reply->str : bench->redis->errstr);
         exit(1);
     }
     return reply;
+}
+
+/* The (first) answer to the command(s). */
+static redisReply *call(struct bench *bench, const struct buffer *command)
+{
+    if (redisAppendFormattedCommand(bench->redis, command->data, command->size) != REDIS_OK) {
+        fprintf(stderr, "redis: %s\n", bench->redis->errstr);
+        exit(1);
+    }
+    return answer(bench);
 }
 
 /* prefix, then the number with at least `digits` digits. */
@@ -138,10 +149,14 @@ static void write_bare(struct bench *bench)
     freeReplyObject(call(bench, &bench->command));
 }
 
-static void run_script(struct bench *bench)
+static void run_commit(struct bench *bench)
 {
     redisReply *reply = call(bench, &bench->command);
-    if (commit_answer(reply, &bench->judge) != COMMIT_DONE) {
+    for (uint32_t i = 1; i < bench->commands.count; i++) {
+        freeReplyObject(reply);
+        reply = answer(bench);
+    }
+    if (commit_answer(reply, &bench->commands, &bench->judge) != COMMIT_DONE) {
         fprintf(stderr, "commit refused\n");
         exit(1);
     }
@@ -159,13 +174,13 @@ static void commit(struct bench *bench)
     buffer_reset(&bench->command);
     commit_encode(&bench->command,
                   &(struct commit_call){&bench->keys, bench->commit_sha, &bench->fence,
-                                        buffer_slice(&bench->entry)},
-                  bench->batch);
+                                        buffer_slice(&bench->entry), bench->bulk_from},
+                  bench->batch, &bench->commands);
     bench->judge_us += bench_own_cpu_us() - start;
     if (bench->bare)
         write_bare(bench);
     else
-        run_script(bench);
+        run_commit(bench);
     const struct touch *touch = batch_touches(bench->batch, &touches);
     for (uint32_t i = 0; i < touches; i++)
         bench->record_bytes += touch[i].next.size;
@@ -321,6 +336,9 @@ int main(int argc, char **argv)
     uint64_t orders = argc > 2 ? strtoull(argv[2], NULL, 10) : 500000;
     uint32_t batch = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 256;
     bench.bare = getenv("BENCH_BARE") != NULL;
+    bench.bulk_from = getenv("BENCH_BULK_FROM")
+                          ? (uint32_t)strtoul(getenv("BENCH_BULK_FROM"), NULL, 10)
+                          : BULK_RECORDS_MIN;
     bench.uniform = argc > 4 && strcmp(argv[4], "uniform") == 0;
     int id_bytes = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 19;
     bench.redis = argc > 1 ? redisConnectUnix(argv[1]) : NULL;

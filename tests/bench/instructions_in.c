@@ -208,12 +208,13 @@ static void encode(struct way_in *in, const struct round *round)
     if (result != 0)
         abort();
 
+    struct commit_commands commands;
     buffer_reset(&in->command);
     begin(in, round->commit);
     commit_encode(&in->command,
                   &(struct commit_call){&in->keys, "0123456789012345678901234567890123456789",
-                                        &in->fence, buffer_slice(&in->entry)},
-                  in->batch);
+                                        &in->fence, buffer_slice(&in->entry), BULK_RECORDS_MIN},
+                  in->batch, &commands);
     end(in, round->commit, events);
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What our scripts cost Redis in instructions, by running redis-server itself under callgrind: per order
-# of a commit, per cell of a checkpoint, and per order of bare HMGET + HSET of the same records, the
-# floor. Redis seeds its hashes at random and looks at its clock, so runs differ by up to 1 %: a tool to
+# of a commit, with and without an append-only file, per cell of a checkpoint, and per order of bare
+# HMGET + HSET of the same records, the floor. Redis seeds its hashes at random and looks at its clock, so runs differ by up to 1 %: a tool to
 # judge a change of a script by, nothing that can fail. Medians, and the spread of the runs.
 #
 #   instructions_redis.sh PROGRAM      which is bench_commit; INSTRUCTIONS_RUNS says how often (3)
@@ -11,6 +11,7 @@ program=$1
 runs=${INSTRUCTIONS_RUNS:-3}
 orders=10000
 never=1000000000
+appendonly=no
 folder=$(mktemp -d /tmp/lt-instructions-XXXXXX)
 redis_pid=
 
@@ -22,13 +23,14 @@ trap stop EXIT
 
 # Counts from the arrival of a command to its reply; not the server's start and its timers.
 one_run() { # BATCH ORDERS_PER_CHECKPOINT: prints instructions, cells
+    rm -rf "$folder/appendonlydir"
     rm -f "$folder/redis.sock" "$folder/redis.log" "$folder/dump"
     : >"$folder/redis.log"
     result=0
     valgrind --tool=callgrind --toggle-collect=readQueryFromClient \
         --callgrind-out-file="$folder/dump" --log-file="$folder/valgrind.log" \
         redis-server --port 0 --unixsocket "$folder/redis.sock" --dir "$folder" --save "" \
-        --appendonly no --hash-max-listpack-entries 64 >"$folder/redis.log" &
+        --appendonly "$appendonly" --hash-max-listpack-entries 64 >"$folder/redis.log" &
     redis_pid=$!
     tries=0
     until grep -q 'ready to accept connections at' "$folder/redis.log"; do
@@ -70,6 +72,13 @@ for batch in 1 64 256 1000; do
     show "commit of $batch" "$1" "$2"
     [ "$batch" != 256 ] || commit=$1
 done
+appendonly=yes
+for batch in 64 256 1000; do
+    # shellcheck disable=SC2046
+    set -- $(several_runs "$batch" "$never")
+    show "commit of $batch, append-only file" "$1" "$2"
+done
+appendonly=no
 # shellcheck disable=SC2046
 set -- $(BENCH_BARE=1 several_runs 256 "$never")
 show "bare HMGET + HSET of 256" "$1" "$2"

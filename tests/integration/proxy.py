@@ -4,7 +4,8 @@
            ◀──replies───       ◀──
 
 It knows where each request and each reply ends, and what a request is called: a script by its own
-name ("commit", "checkpoint", "claim", "renew", "advance"), any other command in small letters.
+name ("commit", "checkpoint", "claim", "renew", "advance"), any other command in small letters. From
+MULTI to EXEC is one request, called as what comes after MULTI, and its answers are one reply.
 
     held = proxy.catch("commit", at="reply")   # the next one; Redis will have done it
     held.wait()                                # it is in our hands, and so is all behind it
@@ -73,6 +74,27 @@ def words(request, most=3):
         found.append(request[end + 2:end + 2 + size])
         at = end + size + 4
     return found
+
+
+class Joiner:
+    """Makes one request of the commands from MULTI to EXEC."""
+
+    def __init__(self):
+        self._open = []
+
+    def feed(self, command):
+        """Returns the commands of a request that is whole now, or nothing."""
+        self._open.append(command)
+        first, last = words(self._open[0], 1), words(command, 1)
+        if first == [b"MULTI"] and last != [b"EXEC"]:
+            return []
+        whole, self._open = self._open, []
+        return whole
+
+
+def was_done(reply):
+    """Of a script that returns 1 then: a commit may be two of them and what is between (bulk.h)."""
+    return reply.endswith(b":1\r\n") and reply.startswith((b":1\r\n", b"+OK\r\n"))
 
 
 def concludes(checkpoint):
@@ -162,19 +184,23 @@ class _Link:
         self.proxy = proxy
         self.daemon_reader, self.daemon = daemon
         self.redis_reader, self.redis = redis
-        self.asked = deque()  # (name, our own answer or None) of requests not answered yet
+        self.asked = deque()  # of requests not answered yet: name, our own answer or None, replies
         self.hung_up = False
         self.late_replies = []
 
     async def requests(self):
-        splitter = Splitter()
+        splitter, joiner = Splitter(), Joiner()
         while data := await self.daemon_reader.read(1 << 16):
-            for message in splitter.feed(data):
-                name = self.proxy.name_of(message)
+            for command in splitter.feed(data):
+                commands = joiner.feed(command)
+                if not commands:
+                    continue
+                message = b"".join(commands)
+                name = self.proxy.name_of(commands[min(1, len(commands) - 1)])
                 if not await self.proxy.pass_on(self, name, "request", message):
                     return
                 answer = self.proxy.answer_to(name)
-                self.asked.append((name, answer))
+                self.asked.append((name, answer and answer * len(commands), len(commands)))
                 if answer is None:
                     self.redis.write(message)
                     await self.redis.drain()
@@ -182,10 +208,14 @@ class _Link:
                     await self._answer_ourselves()
 
     async def replies(self):
-        splitter = Splitter()
+        splitter, replies = Splitter(), []
         while data := await self.redis_reader.read(1 << 16):
-            for message in splitter.feed(data):
-                name, _ = self.asked[0]
+            for reply in splitter.feed(data):
+                name, _, count = self.asked[0]
+                replies.append(reply)
+                if len(replies) < count:
+                    continue
+                message, replies = b"".join(replies), []
                 if not await self.proxy.pass_on(self, name, "reply", message):
                     return
                 self.asked.popleft()  # not before: end() waits for it

@@ -108,6 +108,14 @@ def test_the_proxy_finds_where_requests_and_replies_end():
     assert words(values[0]) == [b"GET", b"a\r\nbc"]
 
 
+def test_the_proxy_takes_a_transaction_for_one_request(folder, redis):
+    proxy = Proxy(folder, redis)
+    client = redis_client.Redis(unix_socket_path=proxy.target.removeprefix("unix:"))
+    pipe = client.pipeline(transaction=True)
+    assert pipe.set("a", 1).incr("a").execute() == [True, 2]
+    assert (proxy.seen["set"], proxy.seen["multi"], proxy.seen["incr"]) == (1, 0, 0)
+
+
 def test_the_proxy_stops_the_world_at_the_moment_asked_for(folder, redis):
     proxy = Proxy(folder, redis)
     client = redis_client.Redis(unix_socket_path=proxy.target.removeprefix("unix:"),

@@ -5,7 +5,8 @@
 --       4 a random epoch, for a new data set  5 generation by our clock, for a new data set
 --       6 once this process has held a lane: its number, with which its tokens begin; else ""
 --       then field, value pairs that meta must agree with (schema, currency, time zone …)
--- Returns { "claimed", lane, version, generation, epoch }
+-- Returns { "claimed", lane, version, generation, epoch, 1 when we may rename keys (bulk.h), else 0,
+--           what became of a commit that was found half done: "finished", "undone", or "": none was }
 --       { "meta", field, theirs }     the data set was made with another configuration
 --       { "full" }                    every lane has an owner
 --       { "forbidden", command }      the user we are may not use it
@@ -52,6 +53,55 @@ for i = 7, #ARGV, 2 do
 end
 call('SET', KEYS[2], ARGV[5], 'NX')
 
+-- A commit between open and close, which locks all others out: see bulk.h. Its first script wrote
+-- version and feed before it moved the ledger to the gate.
+local function mend(mark)
+  local generation, n, version, size, at = string.match(mark, '^open (%S+) (%d+) (%d+) (%d+) ()')
+  local ver = KEYS[4 + 2 * n]
+  local gate, feed = string.gsub(ver, 'ver$', 'gate'), (string.gsub(ver, 'ver$', 'feed'))
+  local orders = string.gsub(KEYS[1], 'meta$', 'orders:' .. string.match(generation, '^%d+'))
+  local id, record = string.sub(mark, at, at + size - 1), string.sub(mark, at + size)
+  local after = string.format('%.0f', version + 1)
+  local newest = call('XREVRANGE', feed, '+', '-', 'COUNT', 1)[1]
+  local fed = newest and newest[1] == after .. '-0'
+  local begun = fed and call('GET', ver) == after
+  local moved = call('EXISTS', gate) == 1 and call('EXISTS', orders) == 0
+  local set = call('HGET', moved and gate or orders, id) == record
+  if moved and (begun or not set) then
+    call('RENAME', gate, orders)
+  end
+  if not (begun and set) then
+    if fed then
+      call('XDEL', feed, after .. '-0')
+      call('XSETID', feed, version .. '-0')
+    end
+    call('SET', ver, version)
+  end
+  call('SET', KEYS[2], generation)
+  return begun and set and 'finished' or 'undone'
+end
+
+local generation, mended = call('GET', KEYS[2]), ''
+if string.sub(generation, 1, 5) == 'open ' then
+  mended = mend(generation)
+end
+
+-- Tries, both ways, what a gate takes; and removes what a commit that wasn't done left in ours.
+local function may_rename(gate)
+  for _, try in ipairs({
+    { 'UNLINK', gate }, { 'HSET', gate, 'x', 'y' }, { 'RENAME', gate, scratch },
+    { 'RENAME', scratch, gate }, { 'UNLINK', gate },
+  }) do
+    local reply = redis.pcall(unpack(try))
+    if type(reply) == 'table' and reply.err then
+      redis.pcall('UNLINK', gate)
+      redis.pcall('UNLINK', scratch)
+      return 0
+    end
+  end
+  return 1
+end
+
 local mine = ARGV[1] .. ':'
 local lane
 for n = 0, 15 do
@@ -79,4 +129,5 @@ if call('EXISTS', KEYS[4 + 2 * lane]) == 0 then
 end
 return {
   'claimed', lane, call('GET', KEYS[4 + 2 * lane]), call('GET', KEYS[2]), call('HGET', KEYS[1], 'epoch'),
+  may_rename((string.gsub(KEYS[4 + 2 * lane], 'ver$', 'gate'))), mended,
 }

@@ -2,18 +2,25 @@
 --
 -- KEYS  1 lane's owner  2 lane's version  3 generation  4 meta  5 lane's feed
 --       6 orders:<generation>  7 orders:<generation-1>
---       8… the catalogs with entries to check or to set
+--       8… the catalogs with entries to check or to set, then to open: this lane's gate
 -- ARGV  1 owner token, version before, generation, epoch, between spaces      must hold: the fence
 --       2 version after  3 feed entry ("" = verify only, write nothing)
 --       The rest are lists: strings packed by msgpack, one after the other.
---       4 ids that stand nowhere  5 id, record … to set in the current generation
+--       4 ids that stand nowhere
+--       5 id, record … to set in the current generation. Or, not a list: "open …", the mark of those
+--         that a HSET on the gate is about to set
 --       when there are any known records:
 --         6 ids that stand in the current generation  7 their records
 --         8 ids that stand in the previous one, and not in the current  9 their records
 --         10 id, record … to set in the previous generation  11 ids that leave it
 --       for each catalog: its kind (not a list), ids, JSON of each as it stands ("" = nothing there),
 --         id, JSON … to set
--- Returns 1 when done, or
+-- To close a gate:
+-- KEYS  1 generation  2 lane's gate  3 orders:<generation>  4 lane's version  5 lane's feed
+-- ARGV  1 "close"  2 the mark: "open <generation> <lane> <version before> <bytes of the id> ", then the
+--       id and the record that HSET set last
+--
+-- Returns 1 when done, 0 when a gate was closed with nothing done, or
 --       { "fence", owner, version, generation, epoch } as they are, or
 --       { "differs", then what is there for each assumption that fails:
 --         "r", id, place, record   or   "c", kind, id, json }          "" where there is nothing
@@ -27,8 +34,33 @@
 -- of memory, or unable to write to its disk, the first write fails and nothing was done. What a user may
 -- do can change at any time, though. So HDEL is tried beforehand, and when XADD or HSET is forbidden, what
 -- was written before it is undone. (All hashes were read before, so none is of a wrong type.)
+-- Why the gate, and why it is safe, stands in bulk.h. What can't be undone after HSET was refused is
+-- written only when HSET will not be: it is tried then.
 
 local KEYS, ARGV, call, unpacked = KEYS, ARGV, redis.call, cmsgpack.unpack
+
+if ARGV[1] == 'close' then
+  local mark, gate, orders = ARGV[2], KEYS[2], KEYS[3]
+  if call('GET', KEYS[1]) ~= mark then
+    call('UNLINK', gate)
+    return 0
+  end
+  local generation, version, size, at = string.match(mark, '^open (%S+) %d+ (%d+) (%d+) ()')
+  local moved = redis.pcall('RENAME', gate, orders)
+  if moved.err and not string.find(moved.err, 'no such key', 1, true) then
+    return moved
+  end
+  local record = redis.pcall('HGET', orders, string.sub(mark, at, at + size - 1))
+  local done = record == string.sub(mark, at + size)
+  if not done then
+    call('XDEL', KEYS[5], string.format('%.0f-0', version + 1))
+    call('XSETID', KEYS[5], version .. '-0')
+    call('SET', KEYS[4], version)
+  end
+  call('SET', KEYS[1], generation)
+  return done and 1 or 0
+end
+
 redis.setresp(3)
 local fence = call('MGET', KEYS[1], KEYS[2], KEYS[3])
 local owner, version, generation = fence[1] or '', fence[2] or '', fence[3] or ''
@@ -39,7 +71,9 @@ end
 
 local orders, previous_orders = KEYS[6], KEYS[7]
 local previous_exists = call('EXISTS', previous_orders) == 1
-local catalogs = #KEYS - 7
+local mark = string.sub(ARGV[5], 1, 5) == 'open ' and ARGV[5]
+local gate = mark and KEYS[#KEYS]
+local catalogs = #KEYS - (mark and 8 or 7)
 local has_known = #ARGV > 5 + 4 * catalogs
 local catalog_first = has_known and 12 or 6
 local differs
@@ -101,21 +135,39 @@ if ARGV[3] == '' then
   return 1
 end
 
-local written = 0
-local function write(...)
-  local reply = redis.pcall(...)
-  if type(reply) == 'table' and reply.err then
-    if written == 2 then
-      call('XDEL', KEYS[5], ARGV[2] .. '-0')
-      call('XSETID', KEYS[5], version .. '-0')
-    end
-    if written > 0 then
-      call('SET', KEYS[2], version)
-    end
-    error(reply)
+local written, moved = 0, false
+local function undo()
+  if moved then
+    call('RENAME', gate, orders)
+  end
+  if written == 2 then
+    call('XDEL', KEYS[5], ARGV[2] .. '-0')
+    call('XSETID', KEYS[5], version .. '-0')
+  end
+  if written > 0 then
+    call('SET', KEYS[2], version)
+  end
+  if mark then
+    call('SET', KEYS[3], generation)
   end
 end
 
+local begun = false
+local function write(...)
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then
+    if begun then
+      undo()
+    end
+    error(reply)
+  end
+  begun = true
+  return reply
+end
+
+if mark then
+  write('SET', KEYS[3], mark)
+end
 write('SET', KEYS[2], ARGV[2])
 written = 1
 local leaving = has_known and ARGV[11] or ''
@@ -124,7 +176,20 @@ if leaving ~= '' then
 end
 write('XADD', KEYS[5], ARGV[2] .. '-0', 'e', ARGV[3])
 written = 2
-if ARGV[5] ~= '' then
+if mark then
+  local exists = write('EXISTS', orders) == 1
+  if catalogs > 0 or has_known and (ARGV[10] ~= '' or leaving ~= '') then
+    write('HLEN', orders)
+    write('UNLINK', gate)
+    write('HSET', gate, '', '')
+  end
+  if exists then
+    write('RENAME', orders, gate)
+    moved = true
+  else
+    write('UNLINK', gate)
+  end
+elseif ARGV[5] ~= '' then
   write('HSET', orders, unpacked(ARGV[5]))
 end
 if has_known and ARGV[10] ~= '' then
