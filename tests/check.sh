@@ -33,11 +33,13 @@ step() { # NAME COMMAND...
     [ "$result" = ok ] || failed="$failed $1"
 }
 
-# The steps in front mostly wait: what only computes has their idle time, and gives way to them.
-beside() { # NAME COMMAND...
-    name_beside=$1
-    shift
-    run "$name_beside" nice -n 19 "$@"
+# The steps in front mostly wait: what only computes has their idle time, and gives way to them. What
+# they need later gives way less, lest a busy machine starve it.
+beside() { # NICENESS NAME COMMAND...
+    niceness=$1
+    name_beside=$2
+    shift 2
+    run "$name_beside" nice -n "$niceness" "$@"
     [ "$result" = ok ] || echo "$name_beside" >>"$logs/failed-beside"
 }
 
@@ -47,16 +49,16 @@ broken_ways='chaos or soak or tools or crowd or tampering or refusals or surroun
 step assets "$make" assets
 step build-gcc "$make" -k -j "$jobs" CC=gcc all
 {
-    beside build-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize all tests
-    beside unit-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize unit
+    beside 5 build-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize all tests
+    beside 5 unit-sanitized "$make" -k -j "$jobs" CC=gcc $sanitize unit
 } &
 sanitized=$!
 {
-    beside build-clang "$make" -k -j "$jobs" CC=clang BUILD=build/clang all tests
-    beside unit "$make" -k -j "$jobs" CC=gcc unit
-    beside fuzz-corpus "$make" -k -j "$jobs" fuzz-corpus
-    beside cppcheck "$make" CC=gcc lint-cppcheck
-    beside tidy "$make" -k -j "$jobs" CC=gcc lint-tidy TIDY_NODES=75000
+    beside 19 build-clang "$make" -k -j "$jobs" CC=clang BUILD=build/clang all tests
+    beside 19 unit "$make" -k -j "$jobs" CC=gcc unit
+    beside 19 fuzz-corpus "$make" -k -j "$jobs" fuzz-corpus
+    beside 19 cppcheck "$make" CC=gcc lint-cppcheck
+    beside 19 tidy "$make" -k -j "$jobs" CC=gcc lint-tidy TIDY_NODES=75000
 } &
 step layers "$make" CC=gcc layers
 step unit-file "$make" CC=gcc unitfile
