@@ -69,15 +69,34 @@ static void ring_push(struct ticker_ring *ring, const struct fact *order)
     ring->count++;
 }
 
+/* Nobody watches a session: of a large commit only the newest orders are looked at, and the others
+ * counted. */
+static void push_all(struct ticker_ring *ring, const struct fact *facts, uint32_t count)
+{
+    uint32_t newest = count, orders = 0;
+
+    while (newest > 0 && orders < TICKER_ORDERS)
+        orders += facts[--newest].kind == FACT_ORDER;
+    for (uint32_t i = 0; i < newest; i++)
+        ring->count += facts[i].kind == FACT_ORDER;
+    for (uint32_t i = newest; i < count; i++)
+        if (facts[i].kind == FACT_ORDER)
+            ring_push(ring, &facts[i]);
+}
+
 void ticker_push(struct ticker *ticker, const struct fact *facts, uint32_t count)
 {
+    if (!ticker->sessions) {
+        push_all(&ticker->all, facts, count);
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         struct session_ring *entry;
 
         if (facts[i].kind != FACT_ORDER)
             continue;
         ring_push(&ticker->all, &facts[i]);
-        if (!ticker->sessions || facts[i].session == 0)
+        if (facts[i].session == 0)
             continue;
         entry = find(ticker, facts[i].session);
         if (entry)

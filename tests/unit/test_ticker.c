@@ -47,6 +47,34 @@ static void test_numbers(void **state)
     ticker_free(ticker);
 }
 
+/* Large commits and small ones, with refunds among them: the same as order by order. */
+static void test_large_commits(void **state)
+{
+    struct ticker *ticker = ticker_new();
+    const struct ticker_ring *all = ticker_all(ticker);
+    struct fact facts[97];
+    uint64_t orders = 0;
+    (void)state;
+
+    for (uint32_t size = 0; size < sizeof facts / sizeof *facts; size++) {
+        for (uint32_t i = 0; i < size; i++) {
+            facts[i] = order(7, (int64_t)orders + 1);
+            facts[i].kind = (i * size + i) % 3 == 1 || size % 11 == 5 ? FACT_REFUND : FACT_ORDER;
+            orders += facts[i].kind == FACT_ORDER;
+        }
+        ticker_push(ticker, facts, size);
+        assert_int_equal(all->count, orders);
+        uint64_t number = orders - ticker_ring_after(all, 0) + 1;
+        for (; number <= orders; number++)
+            assert_int_equal(ticker_ring_order(all, number)->amount, number);
+    }
+    assert_int_equal(ticker_ring_after(all, 0), TICKER_ORDERS);
+    ticker_watch(ticker, 7);
+    assert_int_equal(ticker_session(ticker, 7)->count, TICKER_ORDERS);
+    ticker_unwatch(ticker, 7);
+    ticker_free(ticker);
+}
+
 static void test_sessions(void **state)
 {
     struct ticker *ticker = ticker_new();
@@ -83,6 +111,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_large_commits),
         cmocka_unit_test(test_sessions),
     };
 
