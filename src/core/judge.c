@@ -174,17 +174,15 @@ static inline uint32_t number(const struct judging *j, enum dimension dimension,
 static struct fact order_fact(const struct judging *j, const struct record *record)
 {
     const struct event *event = j->event;
-    const struct event_hashes *hashes = j->hashes;
+    const struct event_hashes *hash = j->hashes;
     census_mark(j->judge->census, DIMENSION_COUNTY, record->county);
     return (struct fact){
         .kind = FACT_ORDER,
-        .host = number(j, DIMENSION_HOST, record->host, event->host_id, hashes->host),
-        .product =
-            number(j, DIMENSION_PRODUCT, record->product, event->product_id, hashes->product),
-        .session =
-            number(j, DIMENSION_SESSION, record->session, event->session_id, hashes->session),
+        .host = number(j, DIMENSION_HOST, record->host, event->host_id, hash->host),
+        .product = number(j, DIMENSION_PRODUCT, record->product, event->product_id, hash->product),
+        .session = number(j, DIMENSION_SESSION, record->session, event->session_id, hash->session),
         .platform =
-            number(j, DIMENSION_PLATFORM, record->platform, event->platform, hashes->platform),
+            number(j, DIMENSION_PLATFORM, record->platform, event->platform, hash->platform),
         .county = record->county,
         .quantity = record->quantity,
         .amount = record->amount,

@@ -351,6 +351,7 @@ static ssize_t read_inspected(struct connection *connection, const struct source
         got = read_source(source, bytes, size - kept);
         if (got <= 0)
             return got;
+        connection->server->arrival.known = false;
         good = inspect(connection, bytes, (size_t)got);
         if (good > 0)
             return (ssize_t)good;

@@ -244,6 +244,13 @@ struct server {
     uint64_t waiting_bytes;        /* of parcels that wait for Redis, also of connections gone */
     bool pressed;                  /* no ingest connection is read from because of them */
 
+    /* When what is being handled was read: both clocks are asked once for many messages. */
+    struct arrival {
+        bool known; /* until something is read again, or the loop is about to sleep */
+        int64_t wall_ms;
+        int64_t monotonic_ns;
+    } arrival;
+
     struct buffer scratch; /* the message being written; LWS_PRE bytes of headroom */
     uint64_t random;
     bool store_available;

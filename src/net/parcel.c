@@ -82,13 +82,21 @@ void parcel_drop_all(struct server *server)
     server->parcel_bytes = 0;
 }
 
+static const struct arrival *arrival(struct server *server)
+{
+    if (!server->arrival.known)
+        server->arrival =
+            (struct arrival){true, clock_wall_ms(&server->clock), (int64_t)uv_hrtime()};
+    return &server->arrival;
+}
+
 void parcel_parse(struct parcel *parcel)
 {
     struct server *server = parcel->server;
     struct message *message = &parcel->post.message;
     uint32_t events;
 
-    message_parse(message, server->options.rules, clock_wall_ms(&server->clock));
+    message_parse(message, server->options.rules, arrival(server)->wall_ms);
     events = message->event_count + message->rejection_count;
     parcel->events = events ? events : 1;
     parcel->bytes = message->text.size;
@@ -151,7 +159,7 @@ void parcel_submit(struct parcel *parcel, uint64_t number, post_done_fn *done, v
 
     post->next = NULL;
     post->number = number;
-    post->received_ns = (int64_t)uv_hrtime();
+    post->received_ns = arrival(server)->monotonic_ns;
     post->accepted = 0;
     post->duplicates = 0;
     post->parked = 0;

@@ -51,10 +51,13 @@ void server_wake_hub(struct server *server)
 
 static void on_flush(uv_prepare_t *prepare)
 {
-    inbound_tell_faults(prepare->data);
-    http_serve_ready(prepare->data);
-    rest_look(prepare->data);
-    ingest_flush_dirty(prepare->data);
+    struct server *server = prepare->data;
+
+    server->arrival.known = false;
+    inbound_tell_faults(server);
+    http_serve_ready(server);
+    rest_look(server);
+    ingest_flush_dirty(server);
 }
 
 static void init_handles(struct server *server)
