@@ -33,8 +33,8 @@ step() { # NAME COMMAND...
     [ "$result" = ok ] || failed="$failed $1"
 }
 
-# The steps in front mostly wait: what only computes has their idle time, and gives way to them. What
-# they need later gives way less, lest a busy machine starve it.
+# The steps in front mostly wait: what only computes has their idle time, and gives way to them;
+# what they need later does so less, lest a busy machine starve it.
 beside() { # NICENESS NAME COMMAND...
     niceness=$1
     name_beside=$2
