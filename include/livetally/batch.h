@@ -20,6 +20,7 @@
 
 #include "livetally/catalog.h"
 #include "livetally/fact.h"
+#include "livetally/id_filter.h"
 #include "livetally/ledger.h"
 #include "livetally/names.h"
 #include "livetally/post.h"
@@ -61,22 +62,36 @@ static inline bool census_full(const struct census *census, enum dimension dimen
     return census->counts[dimension] >= census->max[dimension];
 }
 
+/* What is known, without asking Redis, of the ids that stand in a generation of the ledger. */
+struct known_ids {
+    struct id_filter *filter; /* NULL: nothing is known */
+    bool complete;            /* what it surely doesn't have is not there */
+};
+
 /* What judging reads and fills. Borrowed; all but `lane_total` may change while judging. */
 struct judge {
     struct ledger *ledger;
     struct catalog *catalog;
     struct names *names;
     struct census *census;
+    struct known_ids current, previous;
     struct metrics lane_total; /* all our lane ever counted, committed */
+};
+
+/* Where the commit looks for an id that is assumed to stand nowhere. */
+enum look {
+    LOOK_CURRENT = 1,
+    LOOK_PREVIOUS = 2,
 };
 
 struct touch {
     struct slice id;
     struct slice assumed;  /* bytes in Redis; meaningless when NOWHERE */
     struct slice next;     /* bytes as they shall be; absent: nothing there, nothing to write */
-    uint32_t hash;         /* of the id, ledger_hash() */
+    uint64_t hash;         /* of the id, ledger_hash() */
     uint8_t assumed_place; /* enum record_place */
     uint8_t next_place;    /* a record stays where it was born, a stub moves when its order comes */
+    uint8_t look;          /* bits of enum look; all, but for batch_plan_looks() */
     bool changed;          /* next is to be written */
 };
 
@@ -105,6 +120,17 @@ bool batch_is_empty(const struct batch *batch); /* no posts */
  */
 uint32_t batch_judge(struct batch *batch, const struct judge *judge);
 const struct slice *batch_needs(const struct batch *batch, uint32_t *ret_count);
+
+/* How many ids a commit looks for, and how many that surely are not there it doesn't. */
+struct looks {
+    uint32_t current, current_spared;
+    uint32_t previous, previous_spared;
+    uint32_t born; /* records that come into the current generation with it */
+};
+
+/* Once a batch is judged: spares it the looks for ids that surely stand nowhere, and adds to the
+ * filter of the current generation what the commit will write there. */
+struct looks batch_plan_looks(struct batch *batch, const struct judge *judge);
 
 /* The result of judging; valid until it is judged again or taken. */
 const struct touch *batch_touches(const struct batch *batch, uint32_t *ret_count);

@@ -42,13 +42,13 @@ size_t ledger_memory_bytes(const struct ledger *ledger);
 
 /*
  * The same for who meets an id several times, or many ids at once: it is hashed once, and what
- * looking for it reads is fetched ahead.
+ * looking for it reads is fetched ahead. All 64 bits are good, for an id_filter too.
  */
-uint32_t ledger_hash(const struct ledger *ledger, struct slice id);
-void ledger_prefetch(const struct ledger *ledger, uint32_t hash);
-void ledger_learn_hashed(struct ledger *ledger, uint32_t hash, struct slice id,
+uint64_t ledger_hash(const struct ledger *ledger, struct slice id);
+void ledger_prefetch(const struct ledger *ledger, uint64_t hash);
+void ledger_learn_hashed(struct ledger *ledger, uint64_t hash, struct slice id,
                          enum record_place place, struct slice bytes);
-bool ledger_find_hashed(const struct ledger *ledger, uint32_t hash, struct slice id,
+bool ledger_find_hashed(const struct ledger *ledger, uint64_t hash, struct slice id,
                         enum record_place *ret_place, struct slice *ret_bytes);
 
 #endif

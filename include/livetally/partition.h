@@ -42,6 +42,7 @@ struct partition_options {
     uint32_t max_catalog;              /* entries of each kind */
     uint32_t max_cells;
     uint32_t cached_orders; /* ledger records kept in memory */
+    uint32_t known_orders;  /* ids of a generation of which we know whether they are in it */
     uint32_t day_keep_days;
     uint32_t minute_keep_hours;
     int64_t generation_ms;                   /* span of a ledger generation */

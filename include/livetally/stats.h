@@ -6,6 +6,7 @@
 #ifndef LIVETALLY_STATS_H
 #define LIVETALLY_STATS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "livetally/buffer.h"
@@ -25,6 +26,8 @@
     X(commits_judged_again, "commits_judged_again_total",                                          \
       "Commits refused because a record differed, and judged again")                               \
     X(commits_fenced, "commits_fenced_total", "Commits refused by a fence")                        \
+    X(commits_grown, "commits_grown_total",                                                        \
+      "Commits refused because others had written to the ledger, and judged again")                \
     X(checkpoints, "checkpoints_total", "Checkpoints completed")                                   \
     X(checkpoint_cells, "checkpoint_cells_total", "Cells written by checkpoints")                  \
     X(feed_entries, "feed_entries_total", "Commits of other daemons applied")                      \
@@ -139,10 +142,11 @@ enum http_status_place {
     X(CELLS, "cells") /* the board: groups and their totals */                                     \
     X(IDS, "ids")                                                                                  \
     X(ORDERS, "cached_orders")                                                                     \
-    X(WAITING, "waiting")       /* posts on their way to Redis, and room kept for the next */      \
-    X(HEADS, "heads")           /* heads of requests and of proxies of which a part is here */     \
-    X(ASSEMBLY, "assembly")     /* messages of which a part is here */                             \
-    X(SEND_QUEUE, "send_queue") /* what peers have yet to read, an upper bound */                  \
+    X(KNOWN_ORDERS, "known_orders") /* filters of the ids in the ledger */                         \
+    X(WAITING, "waiting")           /* posts on their way to Redis, and room kept for the next */  \
+    X(HEADS, "heads")               /* heads of requests and of proxies of which a part is here */ \
+    X(ASSEMBLY, "assembly")         /* messages of which a part is here */                         \
+    X(SEND_QUEUE, "send_queue")     /* what peers have yet to read, an upper bound */              \
     X(TOPICS, "topics") /* topics, audiences and viewers, without what lws holds for a socket */   \
     X(CATALOG, "catalog")                                                                          \
     X(OTHER, "other") /* the rest of what is resident: code, sockets, free heap */
@@ -211,6 +215,15 @@ struct histogram {
         1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768, 1024                        \
     }
 
+/* Of the ids in one of the two live generations of the ledger. */
+enum ledger_generation { LEDGER_CURRENT, LEDGER_PREVIOUS, LEDGER_GENERATION_COUNT };
+
+struct id_stats {
+    uint64_t looked_for; /* by commits, one by one */
+    uint64_t spared;     /* of those surely not there */
+    bool complete;       /* all that stand there are known */
+};
+
 /* Of the whole process, by the names that all exporters use. */
 struct process_stats {
     double cpu_seconds;
@@ -231,6 +244,7 @@ struct stats {
 #define X(field, name, help, bounds) struct histogram field;
     STATS_HISTOGRAMS(X)
 #undef X
+    struct id_stats known_orders[LEDGER_GENERATION_COUNT];
     uint64_t rejections[REJECTION_CODE_COUNT];
     uint64_t auth_refusals[AUTH_REFUSAL_COUNT];
     uint64_t connections_refused[REFUSAL_COUNT];

@@ -97,23 +97,24 @@ static void forget_overlay(struct batch *batch)
 }
 
 struct touch *batch_touch(struct batch *batch, const struct judge *judge, struct slice id,
-                          uint32_t hash, bool *ret_known)
+                          uint64_t hash, bool *ret_known)
 {
-    uint32_t place = id_table_find(&batch->touch_index, hash, id, touch_id, batch->touches);
+    uint32_t short_hash = id_hash_fold(hash);
+    uint32_t place = id_table_find(&batch->touch_index, short_hash, id, touch_id, batch->touches);
     if (place != ID_TABLE_NONE) {
         *ret_known = true;
         return &batch->touches[place];
     }
     RESERVE_ONE(batch->touches, batch->touch_count, batch->touch_capacity);
     struct touch *touch = &batch->touches[batch->touch_count];
-    *touch = (struct touch){.id = id, .hash = hash};
+    *touch = (struct touch){.id = id, .hash = hash, .look = LOOK_CURRENT | LOOK_PREVIOUS};
     enum record_place where = PLACE_NOWHERE;
     struct slice bytes;
     *ret_known = ledger_find_hashed(judge->ledger, hash, id, &where, &bytes);
     if (where != PLACE_NOWHERE)
         touch->assumed = touch->next = arena_copy(&batch->arena, bytes);
     touch->assumed_place = touch->next_place = (uint8_t)where;
-    id_table_insert(&batch->touch_index, hash, batch->touch_count++);
+    id_table_insert(&batch->touch_index, short_hash, batch->touch_count++);
     return touch;
 }
 
@@ -221,6 +222,11 @@ static const struct event_hashes *ahead_next(struct batch *batch, const struct j
 
 /* --- judging ------------------------------------------------------------------------------ */
 
+static bool surely_lacks(const struct known_ids *ids, uint64_t hash)
+{
+    return ids->complete && !id_filter_may_have(ids->filter, hash);
+}
+
 /* Refunds whose order nobody here knows are looked up before anything else is judged: so a batch
  * is seldom judged twice. Orders in the batch are known once they are judged, so these don't count.
  * Judging touches the same records in the same order, so when nothing is missing it goes on with
@@ -238,7 +244,9 @@ static void look_for_unknown_records(struct batch *batch, const struct judge *ju
                 continue;
             bool known;
             batch_touch(batch, judge, event->order_id, hashes->order, &known);
-            if (event->type == EVENT_REFUND && !known)
+            if (event->type == EVENT_REFUND && !known &&
+                !(surely_lacks(&judge->current, hashes->order) &&
+                  surely_lacks(&judge->previous, hashes->order)))
                 add_need(batch, event->order_id);
         }
     }
@@ -275,6 +283,59 @@ const struct slice *batch_needs(const struct batch *batch, uint32_t *ret_count)
 {
     *ret_count = batch->need_count;
     return batch->needs;
+}
+
+#define PLAN_AHEAD 8 /* touches */
+
+static void prefetch_filters(const struct batch *batch, const struct judge *judge, uint32_t place)
+{
+    if (place >= batch->touch_count)
+        return;
+    if (judge->current.filter)
+        id_filter_prefetch(judge->current.filter, batch->touches[place].hash);
+    if (judge->previous.complete)
+        id_filter_prefetch(judge->previous.filter, batch->touches[place].hash);
+}
+
+static void plan_look(struct touch *touch, enum look look, bool spare, uint32_t *looked,
+                      uint32_t *spared)
+{
+    if (!spare) {
+        ++*looked;
+        return;
+    }
+    touch->look &= (uint8_t)~look;
+    ++*spared;
+}
+
+/* Returns whether the current generation surely lacks the id; adds it if the commit writes it. */
+static bool note_current(const struct touch *touch, const struct known_ids *ids)
+{
+    if (!ids->filter)
+        return false;
+    if (touch->changed && touch->next_place == PLACE_CURRENT)
+        return !id_filter_add(ids->filter, touch->hash) && ids->complete;
+    return surely_lacks(ids, touch->hash);
+}
+
+struct looks batch_plan_looks(struct batch *batch, const struct judge *judge)
+{
+    struct looks looks = {0};
+    for (uint32_t i = 0; i < PLAN_AHEAD; i++)
+        prefetch_filters(batch, judge, i);
+    for (uint32_t i = 0; i < batch->touch_count; i++) {
+        struct touch *touch = &batch->touches[i];
+        prefetch_filters(batch, judge, i + PLAN_AHEAD);
+        bool not_current = note_current(touch, &judge->current);
+        looks.born += touch->changed && touch->next_place == PLACE_CURRENT &&
+                      touch->assumed_place != PLACE_CURRENT;
+        if (touch->assumed_place != PLACE_NOWHERE)
+            continue;
+        plan_look(touch, LOOK_CURRENT, not_current, &looks.current, &looks.current_spared);
+        plan_look(touch, LOOK_PREVIOUS, surely_lacks(&judge->previous, touch->hash),
+                  &looks.previous, &looks.previous_spared);
+    }
+    return looks;
 }
 
 const struct touch *batch_touches(const struct batch *batch, uint32_t *ret_count)

@@ -11,7 +11,7 @@
 
 /* Of the ids of one order or refund; those of names only of an order. */
 struct event_hashes {
-    uint32_t order; /* ledger_hash() */
+    uint64_t order; /* ledger_hash() */
     uint64_t host;  /* names_prefetch() */
     uint64_t product;
     uint64_t session;
@@ -62,7 +62,7 @@ struct batch {
  * *ret_known: false when the assumption is a mere guess (never looked up, not seen before in this
  * batch). */
 struct touch *batch_touch(struct batch *batch, const struct judge *judge, struct slice id,
-                          uint32_t hash, bool *ret_known);
+                          uint64_t hash, bool *ret_known);
 /* Writes batch->record as what the touch's record shall be. */
 void batch_touch_write(struct batch *batch, struct touch *touch, enum record_place place);
 

@@ -28,8 +28,7 @@ void id_table_clear(struct id_table *table)
 
 uint32_t id_table_hash(const struct id_table *table, struct slice id)
 {
-    uint64_t hash = id_hash(table->seed, id);
-    return (uint32_t)(hash ^ hash >> 32);
+    return id_hash_fold(id_hash(table->seed, id));
 }
 
 uint32_t id_table_find(const struct id_table *table, uint32_t hash, struct slice id,

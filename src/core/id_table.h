@@ -87,6 +87,12 @@ static inline uint64_t id_hash(uint64_t seed, struct slice id)
     return id_mix(ID_HASH_KEY_TWO ^ id.size, id_mix(a ^ ID_HASH_KEY_ONE, b ^ hash));
 }
 
+/* The half of it that the tables take. */
+static inline uint32_t id_hash_fold(uint64_t hash)
+{
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
 struct id_slot {
     uint32_t hash;
     uint32_t place_plus_1; /* 0: free */

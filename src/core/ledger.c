@@ -65,14 +65,14 @@ void ledger_clear(struct ledger *ledger)
     id_table_clear(&ledger->index);
 }
 
-uint32_t ledger_hash(const struct ledger *ledger, struct slice id)
+uint64_t ledger_hash(const struct ledger *ledger, struct slice id)
 {
-    return id_table_hash(&ledger->index, id);
+    return id_hash(ledger->index.seed, id);
 }
 
-void ledger_prefetch(const struct ledger *ledger, uint32_t hash)
+void ledger_prefetch(const struct ledger *ledger, uint64_t hash)
 {
-    id_table_prefetch(&ledger->index, hash);
+    id_table_prefetch(&ledger->index, id_hash_fold(hash));
 }
 
 static void prefetch_oldest(const struct ledger *ledger)
@@ -107,10 +107,10 @@ void ledger_learn(struct ledger *ledger, struct slice id, enum record_place plac
     ledger_learn_hashed(ledger, ledger_hash(ledger, id), id, place, bytes);
 }
 
-void ledger_learn_hashed(struct ledger *ledger, uint32_t hash, struct slice id,
+void ledger_learn_hashed(struct ledger *ledger, uint64_t hash, struct slice id,
                          enum record_place place, struct slice bytes)
 {
-    struct entry *entry = entry_for(ledger, hash, id);
+    struct entry *entry = entry_for(ledger, id_hash_fold(hash), id);
     size_t size = id.size + (place == PLACE_NOWHERE ? 0 : bytes.size);
     if (entry->capacity < size || !entry->bytes) {
         ledger->bytes -= entry->capacity;
@@ -133,10 +133,11 @@ bool ledger_find(const struct ledger *ledger, struct slice id, enum record_place
     return ledger_find_hashed(ledger, ledger_hash(ledger, id), id, ret_place, ret_bytes);
 }
 
-bool ledger_find_hashed(const struct ledger *ledger, uint32_t hash, struct slice id,
+bool ledger_find_hashed(const struct ledger *ledger, uint64_t hash, struct slice id,
                         enum record_place *ret_place, struct slice *ret_bytes)
 {
-    uint32_t place = id_table_find(&ledger->index, hash, id, entry_id, ledger->entries);
+    uint32_t place =
+        id_table_find(&ledger->index, id_hash_fold(hash), id, entry_id, ledger->entries);
     if (place == ID_TABLE_NONE)
         return false;
     const struct entry *entry = &ledger->entries[place];

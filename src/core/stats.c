@@ -105,6 +105,36 @@ static void write_refusals(struct buffer *out, const struct stats *stats)
                  stats->connections_refused);
 }
 
+static void write_known_orders(struct buffer *out, const struct stats *stats)
+{
+    static const char *const generations[] = {"current", "previous"};
+    uint64_t looked_for[LEDGER_GENERATION_COUNT], spared[LEDGER_GENERATION_COUNT],
+        complete[LEDGER_GENERATION_COUNT];
+
+    for (int g = 0; g < LEDGER_GENERATION_COUNT; g++) {
+        looked_for[g] = stats->known_orders[g].looked_for;
+        spared[g] = stats->known_orders[g].spared;
+        complete[g] = stats->known_orders[g].complete;
+    }
+    write_family(out,
+                 &(struct family){"order_lookups_total",
+                                  "Ids of new orders that commits looked for in the ledger, by its "
+                                  "generation",
+                                  "counter", "generation", generations, LEDGER_GENERATION_COUNT},
+                 looked_for);
+    write_family(out,
+                 &(struct family){"order_lookups_spared_total",
+                                  "Ids that needed no look, being surely new there", "counter",
+                                  "generation", generations, LEDGER_GENERATION_COUNT},
+                 spared);
+    write_family(out,
+                 &(struct family){"known_orders_complete",
+                                  "1 while all ids in that generation are known here, which is "
+                                  "what spares looks",
+                                  "gauge", "generation", generations, LEDGER_GENERATION_COUNT},
+                 complete);
+}
+
 static void write_http(struct buffer *out, const struct stats *stats)
 {
 #define X(status, text) #status,
@@ -177,6 +207,7 @@ void stats_write(struct buffer *out, const struct stats *stats)
     STATS_HISTOGRAMS(X)
 #undef X
     write_refusals(out, stats);
+    write_known_orders(out, stats);
     write_http(out, stats);
     write_room(out, stats);
     write_process(out, &stats->process);

@@ -113,6 +113,7 @@ static int set_partition(struct settings *settings, struct error *error)
     partition->max_catalog = config->limits_catalog_entries;
     partition->max_cells = config->limits_cells;
     partition->cached_orders = config->limits_cached_orders;
+    partition->known_orders = config->limits_known_orders;
     partition->day_keep_days = config->data_day_keep_days;
     partition->minute_keep_hours = config->data_minute_keep_hours;
     partition->generation_ms = config->data_generation_days * DAY_MS;

@@ -1,6 +1,7 @@
 /*
  * See commit.h. A batch goes as a few packed lists, one for each question the script asks or write
- * it does; nearly always only two are not empty: ids of new orders, and those with their records.
+ * it does; nearly always only one is not empty: new orders, which surely stand nowhere yet, with
+ * their records.
  */
 #include "commit.h"
 
@@ -11,7 +12,7 @@
 #include "resp.h"
 
 #define FIXED_KEYS        7
-#define FIXED_ARGUMENTS   3 /* before the lists */
+#define FIXED_ARGUMENTS   5 /* before the lists */
 #define CATALOG_ARGUMENTS 4 /* of each catalog */
 #define CLOSE_KEYS        5
 
@@ -23,7 +24,8 @@ _Static_assert(2 * BATCH_EVENTS_MAX <= STRINGS_MAX && 2 * MESSAGE_EVENTS_MAX <= 
 
 /* In the order of the script's arguments; those of known records go only when there are any. */
 enum list {
-    LIST_NOWHERE,
+    LIST_LOOK_CURRENT,
+    LIST_LOOK_PREVIOUS,
     LIST_SET_CURRENT,
     LIST_NEW_COUNT,
     LIST_CURRENT = LIST_NEW_COUNT,
@@ -79,11 +81,26 @@ static void encode_fence(struct buffer *out, const struct fence *fence)
     resp_text(out, text);
 }
 
+static void encode_standing(struct buffer *out, const struct standing *standing)
+{
+    if (standing->has_current)
+        resp_uint(out, standing->current);
+    else
+        resp_text(out, "");
+    if (standing->has_previous)
+        resp_uint(out, standing->previous);
+    else
+        resp_text(out, "");
+}
+
 static void list_touch(const struct touch *touch, bool bulk_apart, struct packed lists[LIST_COUNT])
 {
     switch ((enum record_place)touch->assumed_place) {
     case PLACE_NOWHERE:
-        packed_add(&lists[LIST_NOWHERE], touch->id);
+        if (touch->look & LOOK_CURRENT)
+            packed_add(&lists[LIST_LOOK_CURRENT], touch->id);
+        if (touch->look & LOOK_PREVIOUS)
+            packed_add(&lists[LIST_LOOK_PREVIOUS], touch->id);
         break;
     case PLACE_CURRENT:
         packed_add(&lists[LIST_CURRENT], touch->id);
@@ -178,6 +195,7 @@ static void encode_script(struct buffer *out, const struct commit_call *call,
     encode_fence(out, call->fence);
     resp_uint(out, call->fence->version + 1);
     resp_slice(out, call->feed_entry.data ? call->feed_entry : SLICE(""));
+    encode_standing(out, &call->standing);
     packed_place(lists, list_count, out);
     list_touches(batch, bulk, lists);
     for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
@@ -348,6 +366,9 @@ enum commit_result commit_answer(const redisReply *reply, const struct commit_co
     const redisReply *script = script_reply(reply);
     if (reply_is_array(script, 1) && reply_is_text(script->element[0], "fence"))
         return COMMIT_FENCED;
+    if (reply_is_array(script, 2) && reply_is_text(script->element[0], "grown"))
+        return reply_is_text(script->element[1], "c") ? COMMIT_GROWN_CURRENT
+                                                      : COMMIT_GROWN_PREVIOUS;
     if (reply_is_array(script, 5) && reply_is_text(script->element[0], "differs"))
         return learn_differences(script, judge);
     return commit_error(reply)->type == REDIS_REPLY_ERROR ? COMMIT_REFUSED : COMMIT_UNKNOWN;

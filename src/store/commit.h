@@ -28,12 +28,20 @@ struct fence {
     char epoch[20];
 };
 
+/* For ids that a batch is spared looking for (batch_plan_looks()): how many records there must be
+ * in the current generation, and how many there may be at most in the previous one. */
+struct standing {
+    bool has_current, has_previous;
+    uint64_t current, previous;
+};
+
 struct commit_call {
     const struct keys *keys;
     const char *sha; /* of lua/commit.lua, as SCRIPT LOAD returned it */
     const struct fence *fence;
     struct slice feed_entry; /* empty: only verify */
     uint32_t bulk_from;      /* BULK_RECORDS_MIN, or 0: never */
+    struct standing standing;
 };
 
 /* The commands of a commit, one behind the other. The last one's reply is the commit's; those of
@@ -50,8 +58,10 @@ void commit_encode(struct buffer *out, const struct commit_call *call, const str
 
 enum commit_result {
     COMMIT_DONE,
-    COMMIT_FENCED,  /* somebody else owns the lane, or the data set is another one */
-    COMMIT_DIFFERS, /* records differ: learnt, judge again */
+    COMMIT_FENCED,         /* somebody else owns the lane, or the data set is another one */
+    COMMIT_DIFFERS,        /* records differ: learnt, judge again */
+    COMMIT_GROWN_CURRENT,  /* not what `standing` says: judge again, and look for all ids there */
+    COMMIT_GROWN_PREVIOUS, /* the same */
     COMMIT_REFUSED, /* Redis answered an error, e.g. OOM; the lane's version says what was done */
     COMMIT_UNKNOWN, /* no answer, or one that makes no sense; so here */
 };

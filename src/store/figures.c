@@ -74,6 +74,7 @@ void partition_refresh_stats(const struct partition *partition)
     stats->memory_bytes[MEMORY_CELLS] = board_memory_bytes(view->board);
     stats->memory_bytes[MEMORY_IDS] = names_memory_bytes(view->names);
     stats->memory_bytes[MEMORY_ORDERS] = ledger_memory_bytes(partition->ledger);
+    standing_refresh_stats(partition);
     stats->memory_bytes[MEMORY_CATALOG] = catalog_memory_bytes(view->catalog);
     refresh_limits(partition);
 }

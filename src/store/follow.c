@@ -19,8 +19,19 @@
 void follow_note_version(struct partition *partition, uint32_t lane, uint64_t version)
 {
     struct lane *known = &partition->lanes[lane];
-    if (version > known->version)
-        known->version = version;
+    if (version <= known->version)
+        return;
+    known->version = version;
+    if (lane != partition->fence.lane)
+        standing_heard(partition, lane, version);
+}
+
+void follow_generation_moved(struct partition *partition, uint64_t generation)
+{
+    uint64_t before = partition->fence.generation;
+    partition->fence.generation = generation;
+    ledger_clear(partition->ledger);
+    standing_generation_moved(partition, before);
 }
 
 /* --- feeds -------------------------------------------------------------------------------- */
@@ -181,7 +192,7 @@ static const char *look_at_lane(struct partition *partition, uint32_t lane, uint
     if (version < known->version)
         return "a lane's version went back: redis lost writes";
     known->exists = true;
-    known->version = version;
+    follow_note_version(partition, lane, version);
     partition->stats->lanes++;
     if (lane == partition->fence.lane)
         return version == partition->fence.version || partition->pipeline.in_flight
@@ -207,10 +218,8 @@ static void health_read(void *context, const redisReply *reply)
             partition_resync(partition, "the data set is gone, or unreadable");
         return;
     }
-    if (generation != partition->fence.generation && partition->pipeline.state == PIPELINE_IDLE) {
-        partition->fence.generation = generation;
-        ledger_clear(partition->ledger);
-    }
+    if (generation != partition->fence.generation && partition->pipeline.state == PIPELINE_IDLE)
+        follow_generation_moved(partition, generation);
     partition->stats->seats_taken = 0;
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
         partition->stats->seats_taken +=

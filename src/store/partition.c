@@ -104,6 +104,7 @@ static void link_down(void *context, const char *reason)
     checkpoint_connection_lost(partition);
     seal_connection_lost(partition);
     pipeline_connection_lost(partition);
+    standing_connection_lost(partition);
     if (partition->was_ready)
         partition_tell_available(partition);
     partition_view_changed(partition); /* topics that wait for groups learn that Redis is away */
@@ -249,6 +250,7 @@ static void on_tick(uv_timer_t *timer)
     pipeline_tick(partition);
     checkpoint_tick(partition);
     seal_tick(partition);
+    standing_tick(partition);
     board_evict(partition->view.board, now_ms - EVICT_IDLE_MS);
 }
 
@@ -263,6 +265,7 @@ static void on_prepare(uv_prepare_t *prepare)
     struct partition *partition = prepare->data;
     load_wanted(partition);
     pipeline_pump(partition);
+    standing_pump(partition);
     redis_link_flush(partition->link);
 }
 
@@ -317,6 +320,7 @@ struct partition *partition_new(uv_loop_t *loop, const struct partition_options 
     pipeline_init(partition);
     sealed_bases_init(partition);
     seal_init(partition);
+    standing_init(partition);
     partition->schema = SCHEMA_PLAIN;
     snprintf(partition->process, sizeof partition->process, "%08" PRIx32,
              (uint32_t)random_number());
@@ -332,7 +336,7 @@ struct partition *partition_new(uv_loop_t *loop, const struct partition_options 
     uv_timer_init(loop, &partition->stop_timer);
     partition->prepare.data = partition->tick.data = partition->poll.data =
         partition->stop_timer.data = partition;
-    partition->handles_open = 4;
+    partition->handles_open = 5; /* these four, and the one of standing.c */
     return partition;
 }
 
@@ -352,6 +356,7 @@ void partition_free(struct partition *partition)
         return;
     pipeline_done(partition);
     seal_done(partition);
+    standing_done(partition);
     sealed_bases_done(partition);
     state_file_done(partition);
     board_free(partition->view.board);
@@ -396,6 +401,7 @@ static void link_closed(void *context)
     uv_close((uv_handle_t *)&partition->tick, handle_closed);
     uv_close((uv_handle_t *)&partition->poll, handle_closed);
     uv_close((uv_handle_t *)&partition->stop_timer, handle_closed);
+    standing_close(partition, handle_closed);
 }
 
 static void stop_now(struct partition *partition)

@@ -6,6 +6,7 @@
  *   sync.c         then: load, swap boards, go live
  *   loader.c       reading groups from Redis
  *   pipeline.c     queue, judge, look up, commit, done
+ *   standing.c     which ids stand in the ledger, to spare look-ups
  *   follow.c       other lanes' feeds, and the health of the data set
  *   checkpoint.c   dirty cells into hashes, trimming the feed
  *   seal.c         closed days, packed
@@ -83,6 +84,7 @@ struct pipeline {
     uint64_t sent_ns;
     struct buffer command;
     struct commit_commands commands; /* of the commit in flight */
+    struct looks looks;              /* of the commit in flight */
 };
 
 /* One second or so of our feed, to know what may be trimmed. */
@@ -128,6 +130,7 @@ struct checkpoint {
 struct loader;
 struct seal;
 struct sealed_bases;
+struct standing_ids;
 struct sync;
 
 struct partition {
@@ -166,6 +169,7 @@ struct partition {
     struct checkpoint checkpoint;
     struct seal *seal;
     struct sealed_bases *sealed_bases;
+    struct standing_ids *standing;
     struct loader *loader; /* a load under way, or NULL */
     struct wanted wanted;  /* for the next one */
 
@@ -272,7 +276,27 @@ void pipeline_resolve(struct partition *partition, uint64_t version, struct slic
 void pipeline_give_up(struct partition *partition);
 bool pipeline_empty(const struct partition *partition);
 
+/* standing.c */
+void standing_init(struct partition *partition);
+void standing_close(struct partition *partition, uv_close_cb closed); /* its handle */
+void standing_done(struct partition *partition);
+void standing_live(struct partition *partition);
+void standing_connection_lost(struct partition *partition);
+/* The fence has the new generation already. */
+void standing_generation_moved(struct partition *partition, uint64_t before);
+/* Another lane has a newer version than we knew. */
+void standing_heard(struct partition *partition, uint32_t lane, uint64_t version);
+/* A commit was refused because that generation may have ids that we don't know. */
+void standing_grown(struct partition *partition, enum record_place place);
+void standing_committed(struct partition *partition, const struct looks *looks);
+/* What has to hold for a commit of such looks. */
+struct standing standing_of(struct partition *partition, const struct looks *looks);
+void standing_tick(struct partition *partition);
+void standing_pump(struct partition *partition); /* after the commits of this turn of the loop */
+void standing_refresh_stats(const struct partition *partition);
+
 /* follow.c */
+void follow_generation_moved(struct partition *partition, uint64_t generation);
 void follow_poll(struct partition *partition);
 void follow_health(struct partition *partition);
 void follow_generation(struct partition *partition);

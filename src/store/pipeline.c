@@ -175,6 +175,7 @@ static void commit_succeeded(struct partition *partition, bool apply)
             metrics_add(&partition->judge.lane_total, batch_metrics(pipeline->batch));
         }
         batch_commit_done(pipeline->batch, &partition->judge);
+        standing_committed(partition, &pipeline->looks);
         if (catalog_count)
             board_touch(partition->view.board);
         ticker_push(partition->view.ticker, facts, count);
@@ -197,8 +198,9 @@ static void fenced(struct partition *partition, const redisReply *reply)
 {
     partition->stats->commits_fenced++;
     partition->pipeline.in_flight = false;
-    if (commit_generation_moved(reply, &partition->fence, &partition->fence.generation)) {
-        ledger_clear(partition->ledger);
+    uint64_t generation;
+    if (commit_generation_moved(reply, &partition->fence, &generation)) {
+        follow_generation_moved(partition, generation);
         judge_and_send(partition);
         return;
     }
@@ -215,13 +217,21 @@ static void committed(void *context, const redisReply *reply)
     histogram_add(&partition->stats->commit_seconds, STATS_SECONDS,
                   (double)(uv_hrtime() - pipeline->sent_ns) / 1e9, 1);
     partition_heard(partition, pipeline->sent_ms);
-    switch (commit_answer(reply, &pipeline->commands, &partition->judge)) {
+    enum commit_result result = commit_answer(reply, &pipeline->commands, &partition->judge);
+    switch (result) {
     case COMMIT_DONE:
         commit_succeeded(partition, true);
         break;
     case COMMIT_DIFFERS:
         partition->stats->commits_judged_again++;
         pipeline->in_flight = false;
+        judge_and_send(partition);
+        break;
+    case COMMIT_GROWN_CURRENT:
+    case COMMIT_GROWN_PREVIOUS:
+        partition->stats->commits_grown++;
+        pipeline->in_flight = false;
+        standing_grown(partition, result == COMMIT_GROWN_CURRENT ? PLACE_CURRENT : PLACE_PREVIOUS);
         judge_and_send(partition);
         break;
     case COMMIT_FENCED:
@@ -249,9 +259,10 @@ static void send_commit(struct partition *partition)
         finish_batch(partition);
         return;
     }
-    struct commit_call call = {&partition->keys, partition->script_sha[SCRIPT_COMMIT],
-                               &partition->fence, buffer_slice(&pipeline->entry),
-                               partition->bulk_from};
+    pipeline->looks = batch_plan_looks(pipeline->batch, &partition->judge);
+    struct commit_call call = {&partition->keys,     partition->script_sha[SCRIPT_COMMIT],
+                               &partition->fence,    buffer_slice(&pipeline->entry),
+                               partition->bulk_from, standing_of(partition, &pipeline->looks)};
     struct commit_commands *commands = &pipeline->commands;
     buffer_reset(&pipeline->command);
     commit_encode(&pipeline->command, &call, pipeline->batch, commands);

@@ -131,6 +131,7 @@ static void go_live(struct partition *partition)
                      sync->has_newest_entry ? buffer_slice(&sync->newest_entry)
                                             : (struct slice){NULL, 0});
     sync_free(partition);
+    standing_live(partition);
     state_file_note(partition);
     if (first) {
         partition->told_available = true;

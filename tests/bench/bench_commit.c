@@ -5,8 +5,10 @@
  *
  *   bench_commit SOCKET [orders] [batch] [zipf|uniform] [id bytes] [orders per checkpoint]
  *
- * With BENCH_BARE set, the same records go by bare HMGET and HSET in place of the script: the
- * floor. BENCH_BULK_FROM says from how many records on they are written natively (bulk.h).
+ * New orders are known to be new, as they are to a daemon that has a data set to itself. With
+ * BENCH_LOOK_UP set they are looked for in Redis, as beside other daemons. With BENCH_BARE set, the
+ * same records go by bare HMGET and HSET in place of the script: the floor. BENCH_BULK_FROM says
+ * from how many records on they are written natively (bulk.h).
  */
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
@@ -46,6 +48,7 @@ struct bench {
     struct buffer command, entry, text;
     struct commit_commands commands;
     uint32_t bulk_from;
+    uint64_t records;
     uint64_t random;
     double *zipf; /* cumulative */
     bool uniform, bare;
@@ -171,11 +174,18 @@ static void commit(struct bench *bench)
     buffer_reset(&bench->entry);
     batch_feed_entry(bench->batch, bench->names, 1, &bench->entry);
     bench->entry_bytes += bench->entry.size;
+    struct looks looks = batch_plan_looks(bench->batch, &bench->judge);
     buffer_reset(&bench->command);
     commit_encode(&bench->command,
-                  &(struct commit_call){&bench->keys, bench->commit_sha, &bench->fence,
-                                        buffer_slice(&bench->entry), bench->bulk_from},
+                  &(struct commit_call){
+                      &bench->keys,
+                      bench->commit_sha,
+                      &bench->fence,
+                      buffer_slice(&bench->entry),
+                      bench->bulk_from,
+                      {looks.current_spared > 0, looks.previous_spared > 0, bench->records, 0}},
                   bench->batch, &bench->commands);
+    bench->records += looks.born;
     bench->judge_us += bench_own_cpu_us() - start;
     if (bench->bare)
         write_bare(bench);
@@ -321,6 +331,10 @@ static void set_up(struct bench *bench)
                                   .catalog = catalog_new(1000),
                                   .names = bench->names,
                                   .census = census_new(max)};
+    if (!getenv("BENCH_LOOK_UP")) {
+        bench->judge.current = (struct known_ids){id_filter_new(0, UINT32_MAX), true};
+        bench->judge.previous = (struct known_ids){id_filter_new(0, UINT32_MAX), true};
+    }
     bench->random = 88172645463325252ULL;
     bench->zipf = mem_alloc(PRODUCTS_ZIPF * sizeof *bench->zipf);
     double sum = 0;

@@ -122,6 +122,8 @@ static void way_in_init(struct way_in *in, struct counting *counting)
                                .catalog = catalog_new(1000),
                                .names = in->names,
                                .census = census_new(max)};
+    in->judge.current = (struct known_ids){id_filter_new(0, UINT32_MAX), true};
+    in->judge.previous = (struct known_ids){id_filter_new(0, UINT32_MAX), true};
     register_sessions(in);
     for (int i = 0; i < POSTS; i++)
         message_init(&in->parcels[i].post.message);
@@ -136,6 +138,8 @@ static void way_in_done(struct way_in *in)
 {
     batch_free(in->batch);
     ledger_free(in->judge.ledger);
+    id_filter_free(in->judge.current.filter);
+    id_filter_free(in->judge.previous.filter);
     catalog_free(in->judge.catalog);
     census_free(in->judge.census);
     board_free(in->board);
@@ -211,9 +215,15 @@ static void encode(struct way_in *in, const struct round *round)
     struct commit_commands commands;
     buffer_reset(&in->command);
     begin(in, round->commit);
+    struct looks looks = batch_plan_looks(in->batch, &in->judge);
     commit_encode(&in->command,
-                  &(struct commit_call){&in->keys, "0123456789012345678901234567890123456789",
-                                        &in->fence, buffer_slice(&in->entry), BULK_RECORDS_MIN},
+                  &(struct commit_call){&in->keys,
+                                        "0123456789012345678901234567890123456789",
+                                        &in->fence,
+                                        buffer_slice(&in->entry),
+                                        BULK_RECORDS_MIN,
+                                        {looks.current_spared > 0, looks.previous_spared > 0,
+                                         in->orders, in->orders}},
                   in->batch, &commands);
     end(in, round->commit, events);
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # What our scripts cost Redis in instructions, by running redis-server itself under callgrind: per order
-# of a commit, with and without an append-only file, per cell of a checkpoint, and per order of bare
-# HMGET + HSET of the same records, the floor. Redis seeds its hashes at random and looks at its clock, so runs differ by up to 1 %: a tool to
+# of a commit (new orders known to be new, and looked up), with and without an append-only file, per
+# cell of a checkpoint, and per order of bare HMGET + HSET of the same records, the floor. Redis seeds
+# its hashes at random and looks at its clock, so runs differ by up to 1 %: a tool to
 # judge a change of a script by, nothing that can fail. Medians, and the spread of the runs.
 #
 #   instructions_redis.sh PROGRAM      which is bench_commit; INSTRUCTIONS_RUNS says how often (3)
@@ -79,6 +80,9 @@ for batch in 64 256 1000; do
     show "commit of $batch, append-only file" "$1" "$2"
 done
 appendonly=no
+# shellcheck disable=SC2046
+set -- $(BENCH_LOOK_UP=1 several_runs 256 "$never")
+show "commit of 256, ids looked up" "$1" "$2"
 # shellcheck disable=SC2046
 set -- $(BENCH_BARE=1 several_runs 256 "$never")
 show "bare HMGET + HSET of 256" "$1" "$2"

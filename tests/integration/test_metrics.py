@@ -35,7 +35,8 @@ def test_figures_of_a_daemon_at_work(folder, redis):
             assert observed(daemon, name) > 0, name
             assert 0 < metrics(daemon)[f"livetally_{name}_seconds_sum"] < 60, name
         memory = family(daemon, "memory_bytes", "kind")
-        for kind in ("cells", "ids", "cached_orders", "waiting", "topics", "catalog", "other"):
+        for kind in ("cells", "ids", "cached_orders", "known_orders", "waiting", "topics", "catalog",
+                     "other"):
             assert memory[kind] > 0, kind
         got = metrics(daemon)
         kinds = sum(v for k, v in got.items() if k.startswith("livetally_memory_bytes"))

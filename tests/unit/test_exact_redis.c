@@ -1,8 +1,9 @@
 /*
  * Exactness, with the real scripts in a real Redis: several judges interleaved at random with
  * differences forced, lanes claimed by somebody else between judging and committing, answers lost,
- * and commits that reach Redis only after their lane was claimed anew. Whatever happens, every
- * total equals the model's after every step.
+ * and commits that reach Redis only after their lane was claimed anew. At random the judges know
+ * all ids that stand in the ledger, as of a moment before, and look for no others. Whatever
+ * happens, every total equals the model's after every step.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -16,6 +17,11 @@
 #define STEPS    120
 #define LEASE_MS "60000"
 
+/* What a seat knows of the ids in the ledger: what has to hold for it. */
+struct knowing {
+    uint64_t records, previous_records;
+};
+
 struct redis_store {
     char folder[64];
     pid_t pid;
@@ -25,6 +31,9 @@ struct redis_store {
     uint64_t claims;
     uint32_t bulk_from, bulks; /* bulks: commits that went with a HSET apart */
     uint32_t stolen, late, lost;
+    uint32_t grown;
+    uint64_t looked_for, spared;
+    struct knowing knowing[SEATS];
     struct buffer command;
 };
 
@@ -128,8 +137,50 @@ static void claim(struct redis_store *store, const char *instance, struct fence 
     freeReplyObject(reply);
 }
 
+/* --- what stands in the ledger ------------------------------------------------------------ */
+
+static void forget_ids(struct known_ids *ids)
+{
+    id_filter_free(ids->filter);
+    *ids = (struct known_ids){NULL, false};
+}
+
+static void learn_ids(struct redis_store *store, struct seat *seat, uint64_t generation,
+                      struct known_ids *ids, uint64_t *ret_records)
+{
+    char key[KEY_MAX_BYTES];
+    forget_ids(ids);
+    key_orders(&store->keys, generation, key);
+    redisReply *reply = redisCommand(store->redis, "HKEYS %s", key);
+    ids->filter = id_filter_new(reply->elements, 1000000);
+    ids->complete = true;
+    *ret_records = reply->elements;
+    for (size_t i = 0; i < reply->elements; i++)
+        (void)id_filter_add(ids->filter,
+                            ledger_hash(seat->judge.ledger, reply_slice(reply->element[i])));
+    freeReplyObject(reply);
+}
+
+static void learn_all_ids(struct redis_store *store, struct seat *seat)
+{
+    struct knowing *knowing = &store->knowing[seat->lane];
+    learn_ids(store, seat, seat->fence.generation, &seat->judge.current, &knowing->records);
+    learn_ids(store, seat, seat->fence.generation - 1, &seat->judge.previous,
+              &knowing->previous_records);
+}
+
+static struct standing standing_of(const struct redis_store *store, const struct seat *seat,
+                                   const struct looks *looks)
+{
+    const struct knowing *knowing = &store->knowing[seat->lane];
+    return (struct standing){looks->current_spared > 0, looks->previous_spared > 0,
+                             knowing->records, knowing->previous_records};
+}
+
 static void claim_seat(struct redis_store *store, struct seat *seat)
 {
+    forget_ids(&seat->judge.current); /* as with every connection */
+    forget_ids(&seat->judge.previous);
     char instance[16];
     snprintf(instance, sizeof instance, "seat%u", seat->lane);
     claim(store, instance, &seat->fence);
@@ -146,14 +197,19 @@ static void end_lease(struct redis_store *store, uint32_t lane)
 
 /* --- the store ---------------------------------------------------------------------------- */
 
-static void encode(struct redis_store *store, struct seat *seat, struct buffer *out,
-                   struct commit_commands *commands)
+static struct looks encode(struct redis_store *store, struct seat *seat, struct buffer *out,
+                           struct commit_commands *commands)
 {
+    struct looks looks = batch_plan_looks(seat->batch, &seat->judge);
     commit_encode(out,
                   &(struct commit_call){&store->keys, store->commit_sha, &seat->fence,
-                                        buffer_slice(&seat->entry), store->bulk_from},
+                                        buffer_slice(&seat->entry), store->bulk_from,
+                                        standing_of(store, seat, &looks)},
                   seat->batch, commands);
     store->bulks += commands->count > 1;
+    store->looked_for += looks.current + looks.previous;
+    store->spared += looks.current_spared + looks.previous_spared;
+    return looks;
 }
 
 /* The answer to a commit: that to its last command. */
@@ -168,15 +224,25 @@ static redisReply *call_commit(struct redis_store *store, const struct buffer *o
     return reply;
 }
 
+/* What it learns by it counts from the next batch on. */
 static enum commit_result redis_commit(struct world *world, struct seat *seat)
 {
     struct redis_store *store = world->store_context;
     struct commit_commands commands;
     buffer_reset(&store->command);
-    encode(store, seat, &store->command, &commands);
+    struct looks looks = encode(store, seat, &store->command, &commands);
     redisReply *reply = call_commit(store, &store->command, &commands);
     enum commit_result result = commit_answer(reply, &commands, &seat->judge);
     freeReplyObject(reply);
+    assert_int_not_equal(COMMIT_GROWN_PREVIOUS, result); /* nothing ever comes to it */
+    if (result == COMMIT_GROWN_CURRENT) {
+        assert_true(looks.current_spared > 0);
+        store->grown++;
+        forget_ids(&seat->judge.current);
+        return COMMIT_DIFFERS;
+    }
+    if (result == COMMIT_DONE && seat->entry.size)
+        store->knowing[seat->lane].records += looks.born;
     return result;
 }
 
@@ -230,7 +296,7 @@ static void deliver_late(struct world *world, struct seat *seat)
     struct buffer old = BUFFER_INIT;
     uint64_t version = seat->fence.version;
     struct commit_commands commands;
-    encode(store, seat, &old, &commands);
+    (void)encode(store, seat, &old, &commands);
     claim_seat(store, seat);
     assert_int_equal(version, seat->fence.version);
     redisReply *reply = call_commit(store, &old, &commands);
@@ -270,6 +336,11 @@ static bool disturb(struct world *world, struct seat *seat)
     case 1:
         deliver_late(world, seat);
         return true;
+    case 2:
+    case 3:
+    case 4:
+        learn_all_ids(world->store_context, seat);
+        return true;
     default:
         return false;
     }
@@ -283,15 +354,25 @@ static enum commit_result commit_or_lose(struct world *world, struct seat *seat)
 }
 
 /* The ledger begins its next generation: all there was is in the previous one now, and the seats
- * know nothing of it. */
+ * know nothing of it, but for one that knew all of what ended. */
 static void move_generation(struct redis_store *store, struct world *world)
 {
     char key[KEY_MAX_BYTES];
     key_generation(&store->keys, key);
+    learn_all_ids(store, &world->seats[0]);
     freeReplyObject(redisCommand(store->redis, "INCR %s", key));
     for (int i = 0; i < SEATS; i++) {
-        ledger_clear(world->seats[i].judge.ledger);
-        claim_seat(store, &world->seats[i]);
+        struct seat *seat = &world->seats[i];
+        struct known_ids ended = seat->judge.current;
+        seat->judge.current = (struct known_ids){NULL, false};
+        ledger_clear(seat->judge.ledger);
+        claim_seat(store, seat);
+        if (i > 0) {
+            forget_ids(&ended);
+            continue;
+        }
+        seat->judge.previous = ended;
+        store->knowing[i].previous_records = store->knowing[i].records;
     }
 }
 
@@ -316,7 +397,8 @@ static void test_every_total_is_exact(void **state)
         redisReply *reply = redisCommand(store->redis, "SCRIPT LOAD %s", lua_commit);
         snprintf(store->commit_sha, sizeof store->commit_sha, "%s", reply->str);
         freeReplyObject(reply);
-        store->stolen = store->late = store->lost = store->bulks = 0;
+        store->stolen = store->late = store->lost = store->bulks = store->grown = 0;
+        store->looked_for = store->spared = 0;
         store->bulk_from =
             (uint32_t)(seed % 3); /* all in the script; by HSET, from 1 or 2 records on */
         struct world *world = world_new(seed, &redis_store_ops, store);
@@ -332,12 +414,19 @@ static void test_every_total_is_exact(void **state)
         assert_int_equal(generation + 1, world->seats[0].fence.generation);
         assert_true(record_count(store, generation) < closed); /* stubs left, nothing came */
         print_message("seed %" PRIu64 ": %d orders, differed %u of %u interleaved, %u look-ups, "
-                      "%u lanes stolen, %u commits late, %u answers lost, %u bulks\n",
+                      "%u lanes stolen, %u commits late, %u answers lost, %u bulks, %" PRIu64
+                      " looks, %" PRIu64 " spared, %u refused because others had committed\n",
                       seed, world->model.order_count, world->differs, world->interleaved,
-                      world->lookups, store->stolen, store->late, store->lost, store->bulks);
+                      world->lookups, store->stolen, store->late, store->lost, store->bulks,
+                      store->looked_for, store->spared, store->grown);
         assert_true(world->differs > STEPS / 3);
         assert_true(store->stolen > 5 && store->late > 5 && store->lost > 5);
+        assert_true(store->spared > 100 && store->grown > 5);
         assert_int_equal(store->bulk_from > 0, store->bulks > STEPS);
+        for (int i = 0; i < SEATS; i++) {
+            forget_ids(&world->seats[i].judge.current);
+            forget_ids(&world->seats[i].judge.previous);
+        }
         world_free(world);
     }
 }

@@ -5,14 +5,17 @@
 --       8… the catalogs with entries to check or to set, then to open: this lane's gate
 -- ARGV  1 owner token, version before, generation, epoch, between spaces      must hold: the fence
 --       2 version after  3 feed entry ("" = verify only, write nothing)
+--       4 "", or the number of records in the current generation when new ids that are not in list
+--         6 surely don't stand there
+--       5 "", or the most records there may be in the previous one, the same for list 7
 --       The rest are lists: strings packed by msgpack, one after the other.
---       4 ids that stand nowhere
---       5 id, record … to set in the current generation. Or, not a list: "open …", the mark of those
+--       6 ids to find nowhere in the current generation  7 and these in the previous one
+--       8 id, record … to set in the current generation. Or, not a list: "open …", the mark of those
 --         that a HSET on the gate is about to set
 --       when there are any known records:
---         6 ids that stand in the current generation  7 their records
---         8 ids that stand in the previous one, and not in the current  9 their records
---         10 id, record … to set in the previous generation  11 ids that leave it
+--         9 ids that stand in the current generation  10 their records
+--         11 ids that stand in the previous one, and not in the current  12 their records
+--         13 id, record … to set in the previous generation  14 ids that leave it
 --       for each catalog: its kind (not a list), ids, JSON of each as it stands ("" = nothing there),
 --         id, JSON … to set
 -- To close a gate:
@@ -22,9 +25,14 @@
 --
 -- Returns 1 when done, 0 when a gate was closed with nothing done, or
 --       { "fence", owner, version, generation, epoch } as they are, or
+--       { "grown", "c" or "p" } when the current or previous generation has not that many records, or
 --       { "differs", then what is there for each assumption that fails:
 --         "r", id, place, record   or   "c", kind, id, json }          "" where there is nothing
 --           place: "n" nowhere, "c" current, "p" previous generation
+--
+-- Who knows all ids in a generation asks for few (standing.c). No record ever leaves the current
+-- generation, so while it has as many as he knows, it has the same. The previous one gets no new
+-- ids, since commits are fenced by the generation, and some leave it.
 --
 -- Lists are packed because an argument of its own costs Redis more than what is done with it. Nearly
 -- all orders are new, and nothing is done with them one by one here: in RESP3 what isn't there is
@@ -70,13 +78,19 @@ if owner .. ' ' .. version .. ' ' .. generation .. ' ' .. epoch ~= ARGV[1] then
 end
 
 local orders, previous_orders = KEYS[6], KEYS[7]
-local previous_exists = call('EXISTS', previous_orders) == 1
-local mark = string.sub(ARGV[5], 1, 5) == 'open ' and ARGV[5]
+local mark = string.sub(ARGV[8], 1, 5) == 'open ' and ARGV[8]
 local gate = mark and KEYS[#KEYS]
 local catalogs = #KEYS - (mark and 8 or 7)
-local has_known = #ARGV > 5 + 4 * catalogs
-local catalog_first = has_known and 12 or 6
+local has_known = #ARGV > 8 + 4 * catalogs
+local catalog_first = has_known and 15 or 9
 local differs
+
+if ARGV[4] ~= '' and call('HLEN', orders) ~= tonumber(ARGV[4]) then
+  return { 'grown', 'c' }
+end
+if ARGV[5] ~= '' and call('HLEN', previous_orders) > tonumber(ARGV[5]) then
+  return { 'grown', 'p' }
+end
 
 local function report(kind, id, place, value)
   differs = differs or { 'differs' }
@@ -89,31 +103,41 @@ local function report_record(id, current, previous)
 end
 
 local function get_previous(ids)
-  return previous_exists and call('HMGET', previous_orders, unpacked(ids)) or {}
+  return call('EXISTS', previous_orders) == 1 and call('HMGET', previous_orders, unpacked(ids)) or {}
 end
 
-if ARGV[4] ~= '' then
-  local current, previous = call('HMGET', orders, unpacked(ARGV[4])), get_previous(ARGV[4])
-  if next(current) or next(previous) then
-    for i, id in ipairs({ unpacked(ARGV[4]) }) do
-      if current[i] or previous[i] then
-        report_record(id, current[i], previous[i])
+if ARGV[7] ~= '' then
+  local previous = get_previous(ARGV[7])
+  if next(previous) then
+    for i, id in ipairs({ unpacked(ARGV[7]) }) do
+      if previous[i] then
+        report_record(id, nil, previous[i])
       end
     end
   end
 end
-if has_known and ARGV[6] ~= '' then
-  local ids, current = { unpacked(ARGV[6]) }, call('HMGET', orders, unpacked(ARGV[6]))
-  for i, record in ipairs({ unpacked(ARGV[7]) }) do
+if ARGV[6] ~= '' then
+  local current = call('HMGET', orders, unpacked(ARGV[6]))
+  if next(current) then
+    for i, id in ipairs({ unpacked(ARGV[6]) }) do
+      if current[i] then
+        report_record(id, current[i])
+      end
+    end
+  end
+end
+if has_known and ARGV[9] ~= '' then
+  local ids, current = { unpacked(ARGV[9]) }, call('HMGET', orders, unpacked(ARGV[9]))
+  for i, record in ipairs({ unpacked(ARGV[10]) }) do
     if current[i] ~= record then
       report_record(ids[i], current[i], call('HGET', previous_orders, ids[i]))
     end
   end
 end
-if has_known and ARGV[8] ~= '' then
-  local ids, current = { unpacked(ARGV[8]) }, call('HMGET', orders, unpacked(ARGV[8]))
-  local previous = get_previous(ARGV[8])
-  for i, record in ipairs({ unpacked(ARGV[9]) }) do
+if has_known and ARGV[11] ~= '' then
+  local ids, current = { unpacked(ARGV[11]) }, call('HMGET', orders, unpacked(ARGV[11]))
+  local previous = get_previous(ARGV[11])
+  for i, record in ipairs({ unpacked(ARGV[12]) }) do
     if current[i] or previous[i] ~= record then
       report_record(ids[i], current[i], previous[i])
     end
@@ -170,7 +194,7 @@ if mark then
 end
 write('SET', KEYS[2], ARGV[2])
 written = 1
-local leaving = has_known and ARGV[11] or ''
+local leaving = has_known and ARGV[14] or ''
 if leaving ~= '' then
   write('HDEL', previous_orders, '')
 end
@@ -178,7 +202,7 @@ write('XADD', KEYS[5], ARGV[2] .. '-0', 'e', ARGV[3])
 written = 2
 if mark then
   local exists = write('EXISTS', orders) == 1
-  if catalogs > 0 or has_known and (ARGV[10] ~= '' or leaving ~= '') then
+  if catalogs > 0 or has_known and (ARGV[13] ~= '' or leaving ~= '') then
     write('HLEN', orders)
     write('UNLINK', gate)
     write('HSET', gate, '', '')
@@ -189,11 +213,11 @@ if mark then
   else
     write('UNLINK', gate)
   end
-elseif ARGV[5] ~= '' then
-  write('HSET', orders, unpacked(ARGV[5]))
+elseif ARGV[8] ~= '' then
+  write('HSET', orders, unpacked(ARGV[8]))
 end
-if has_known and ARGV[10] ~= '' then
-  write('HSET', previous_orders, unpacked(ARGV[10]))
+if has_known and ARGV[13] ~= '' then
+  write('HSET', previous_orders, unpacked(ARGV[13]))
 end
 for c = 1, catalogs do
   local set = ARGV[catalog_first + 4 * c - 1]

@@ -210,7 +210,8 @@ def test_other_lanes_wait_while_a_commit_is_half_done(world, caught):
     """Their fence holds them off a ledger that is not in its place."""
     other = world.daemon(CALM)
     with Tool(other) as tool:
-        assert tool.post(*orders("other")).accepted == ORDERS
+        # Nothing new, or the commit in our hands would find more records than it knows of.
+        assert tool.post(*orders(caught.uid)).duplicates == ORDERS
         fenced = metric(other, "commits_fenced_total")
         Connection(caught.redis).send(*caught.commands[1:3])
         assert tool.post(*orders("other", ORDERS), *orders(caught.uid)).accepted == ORDERS
@@ -219,7 +220,7 @@ def test_other_lanes_wait_while_a_commit_is_half_done(world, caught):
     caught.held.cut()
     caught.tool.settle()
     assert caught.tool.accepted == 2 * ORDERS + 1
-    assert caught.client.hlen(caught.ledger()) == 4 * ORDERS
+    assert caught.client.hlen(caught.ledger()) == 3 * ORDERS
     audit = livetally("verify", "--redis", caught.redis.target, timeout=60)
     assert audit.returncode == 0, audit.stdout + audit.stderr
 
