@@ -28,7 +28,9 @@
  *   MULTI, which is refused alone, a connection may end between them), then the mark stays in
  *   `generation`. No commit of any lane, of this version or an older one, passes its fence then:
  *   nobody writes to a ledger that is not in its place. lua/claim.lua, which follows every refusal,
- *   finishes or undoes what the mark describes, whatever of it was done.
+ *   finishes or undoes what the mark describes, whatever of it was done. A late commit of the same
+ *   lane would have its HSET write to that very gate: so its open, which the fence stops, puts the
+ *   ledger back in its place first.
  *
  * So what an error left is never guessed: as after a lost reply, the lane's version says it.
  */

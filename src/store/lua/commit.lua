@@ -47,10 +47,23 @@
 
 local KEYS, ARGV, call, unpacked = KEYS, ARGV, redis.call, cmsgpack.unpack
 
+-- A commit of our lane that was left open has the ledger in the gate: its name, where it belongs.
+local function ledger_in(gate, standing, orders)
+  local number, lane = string.match(standing, '^open (%d+)%S* (%d+) ')
+  if not lane or lane ~= string.match(gate, ':(%d+):gate$') or call('EXISTS', gate) == 0 then
+    return nil
+  end
+  local ledger = string.gsub(orders, '%d+$', number)
+  return call('EXISTS', ledger) == 0 and ledger
+end
+
 if ARGV[1] == 'close' then
   local mark, gate, orders = ARGV[2], KEYS[2], KEYS[3]
-  if call('GET', KEYS[1]) ~= mark then
-    call('UNLINK', gate)
+  local standing = call('GET', KEYS[1]) or ''
+  if standing ~= mark then
+    if not ledger_in(gate, standing, orders) then
+      call('UNLINK', gate)
+    end
     return 0
   end
   local generation, version, size, at = string.match(mark, '^open (%S+) %d+ (%d+) (%d+) ()')
@@ -73,13 +86,17 @@ redis.setresp(3)
 local fence = call('MGET', KEYS[1], KEYS[2], KEYS[3])
 local owner, version, generation = fence[1] or '', fence[2] or '', fence[3] or ''
 local epoch = call('HGET', KEYS[4], 'epoch') or ''
+local mark = string.sub(ARGV[8], 1, 5) == 'open ' and ARGV[8]
+local gate = mark and KEYS[#KEYS]
 if owner .. ' ' .. version .. ' ' .. generation .. ' ' .. epoch ~= ARGV[1] then
+  local ledger = gate and ledger_in(gate, generation, KEYS[6])
+  if ledger then
+    call('RENAME', gate, ledger) -- or our HSET would get into it
+  end
   return { 'fence', owner, version, generation, epoch }
 end
 
 local orders, previous_orders = KEYS[6], KEYS[7]
-local mark = string.sub(ARGV[8], 1, 5) == 'open ' and ARGV[8]
-local gate = mark and KEYS[#KEYS]
 local catalogs = #KEYS - (mark and 8 or 7)
 local has_known = #ARGV > 8 + 4 * catalogs
 local catalog_first = has_known and 15 or 9

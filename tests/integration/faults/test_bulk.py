@@ -206,6 +206,18 @@ def test_half_of_a_commit_is_finished_or_undone_by_the_next_way_in(caught, comma
     caught.go_on(cut=True)
 
 
+def test_a_late_commit_of_a_seat_whose_last_one_is_half_done(caught):
+    """The ledger stands in the gate that it writes to: nothing of it gets in, nor is it removed."""
+    redis = Connection(caught.redis)
+    redis.send(*caught.commands[1:3])
+    assert caught.client.exists(LANE + "gate")
+    uid = caught.uid.encode()
+    late = [command.replace(uid, b"_" + uid[1:]) for command in caught.commands]
+    answer = redis.send(*late)[-1]
+    assert b"fence" in answer and answer.endswith(b":0\r\n")
+    caught.go_on(cut=True)
+
+
 def test_other_lanes_wait_while_a_commit_is_half_done(world, caught):
     """Their fence holds them off a ledger that is not in its place."""
     other = world.daemon(CALM)
