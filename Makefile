@@ -162,6 +162,8 @@ test_keyring_LIBS := $(test_token_LIBS)
 test_embedded_aof_PARTS := store/embedded_aof
 test_exact_redis_PARTS := store/bulk store/commit store/keys store/resp
 test_exact_redis_LIBS := -lhiredis
+test_standing_PARTS := store/keys store/resp store/standing
+test_standing_LIBS := -luv -lhiredis
 test_verify_PARTS := $(addprefix verify/,audit_compare audit_count audit_lane audit_ledger \
 	audit_sums findings tally)
 test_verify_past_PARTS := $(test_verify_PARTS)

@@ -10,7 +10,8 @@
  *   - The current one gets them from other lanes too, and none ever leaves it. So as long as it has
  *     as many records as we know of, it has no other ids; the commit script sees to that
  *     (lua/commit.lua). When it has more, all is looked for as ever, and the generation is read
- *     again once the other lanes have been silent for a while.
+ *     again once the other lanes have been silent for a while. (Whoever takes records away by hand
+ *     while others come can make the number right and the ids wrong: nothing of ours does.)
  *   - When a generation ends, its filter goes on as that of the previous one, if no other lane has
  *     committed from before it was read until after it ended: their versions tell. Numbers don't
  *     any more, since a parked refund leaves the previous generation when its order comes.
@@ -332,6 +333,7 @@ void standing_connection_lost(struct partition *partition)
 {
     struct standing_ids *standing = partition->standing;
     standing->answers_left = 0;
+    standing->abandoned = false;
     for (int g = 0; g < LEDGER_GENERATION_COUNT; g++)
         forget(partition, &standing->generations[g], IDS_UNKNOWN, 0);
     memset(standing->versions, 0, sizeof standing->versions);
