@@ -125,7 +125,8 @@ static void spread_block(struct board *board, struct group *group, const struct 
     for (uint32_t i = 0; i < count; i++)
         __builtin_prefetch(&group->index.slots[cell_index_start(&group->index, singles[i].key)]);
     for (uint32_t i = 0; i < count; i++) {
-        places[i] = (uint32_t)(group_cell_open(board, group, singles[i].key) - group->cells);
+        const struct cell *cell = group_cell_open(board, group, singles[i].key);
+        places[i] = (uint32_t)(cell - group->cells);
         __builtin_prefetch(&group->cells[places[i]], 1);
         __builtin_prefetch(&group->sums[places[i]], 1);
     }

@@ -223,9 +223,10 @@ static void find_cells(struct spreading *spreading)
         struct target *target = &spreading->targets[i];
         struct group *group = target->group;
         uint32_t place = cell_index_find(&group->index, target->cell_key);
-        if (place == PLACE_NONE)
-            place = (uint32_t)(group_cell_open(spreading->board, group, target->cell_key) -
-                               group->cells);
+        if (place == PLACE_NONE) {
+            const struct cell *cell = group_cell_open(spreading->board, group, target->cell_key);
+            place = (uint32_t)(cell - group->cells);
+        }
         target->place = place;
         __builtin_prefetch(&group->cells[place], 1);
         if (group->sums != NULL)
