@@ -86,6 +86,7 @@ enum look {
 
 struct touch {
     struct slice id;
+    struct slice field;    /* the id, as packed generations spell it: order_field.h */
     struct slice assumed;  /* bytes in Redis; meaningless when NOWHERE */
     struct slice next;     /* bytes as they shall be; absent: nothing there, nothing to write */
     uint64_t hash;         /* of the id, ledger_hash() */
@@ -94,6 +95,12 @@ struct touch {
     uint8_t look;          /* bits of enum look; all, but for batch_plan_looks() */
     bool changed;          /* next is to be written */
 };
+
+/* Its field in a generation that is packed, or isn't. */
+static inline struct slice touch_field(const struct touch *touch, bool packed)
+{
+    return packed ? touch->field : touch->id;
+}
 
 struct catalog_touch {
     uint8_t kind; /* enum catalog_kind */

@@ -9,6 +9,7 @@
 
 #include "batch_private.h"
 #include "livetally/mem.h"
+#include "livetally/order_field.h"
 
 /* Room for one more in a growing array. */
 #define RESERVE_ONE(array, count, capacity)                                                        \
@@ -96,6 +97,14 @@ static void forget_overlay(struct batch *batch)
     arena_reset(&batch->arena);
 }
 
+static struct slice keep_field(struct batch *batch, struct slice id)
+{
+    if (id.size > ORDER_FIELD_DIGITS_MAX)
+        return id;
+    struct slice field = order_field_of(id, arena_reserve(&batch->arena, ORDER_FIELD_MAX_BYTES));
+    return field.data == id.data ? id : arena_keep(&batch->arena, field.size);
+}
+
 struct touch *batch_touch(struct batch *batch, const struct judge *judge, struct slice id,
                           uint64_t hash, bool *ret_known)
 {
@@ -108,6 +117,7 @@ struct touch *batch_touch(struct batch *batch, const struct judge *judge, struct
     RESERVE_ONE(batch->touches, batch->touch_count, batch->touch_capacity);
     struct touch *touch = &batch->touches[batch->touch_count];
     *touch = (struct touch){.id = id, .hash = hash, .look = LOOK_CURRENT | LOOK_PREVIOUS};
+    touch->field = keep_field(batch, id);
     enum record_place where = PLACE_NOWHERE;
     struct slice bytes;
     *ret_known = ledger_find_hashed(judge->ledger, hash, id, &where, &bytes);

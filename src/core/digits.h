@@ -45,25 +45,43 @@ static inline uint64_t digits_join(uint64_t values)
            32;
 }
 
-/* False: it isn't 1 to DIGITS_MAX digits and nothing else. */
-static inline bool digits_read(const char *at, size_t size, uint64_t *ret_number)
+static inline bool digits_read_short(const char *at, const char *end, uint64_t *ret_number)
 {
-    const char *end = at + size;
     uint64_t number = 0;
-    if (size == 0 || size > DIGITS_MAX)
-        return false;
-    for (; end - at >= DIGITS_CHUNK; at += DIGITS_CHUNK) {
-        uint64_t chunk = digits_load(at);
-        if (digits_others(chunk))
-            return false;
-        number = number * DIGITS_POWER8 + digits_join(chunk ^ 0x30 * DIGITS_ONES);
-    }
     for (; at < end; at++) {
         unsigned digit = (unsigned char)*at - (unsigned)'0';
         if (digit > 9)
             return false;
         number = number * 10 + digit;
     }
+    *ret_number = number;
+    return true;
+}
+
+/* False: it isn't 1 to DIGITS_MAX digits and nothing else. The last chunk overlaps the one before.
+ */
+static inline bool digits_read(const char *at, size_t size, uint64_t *ret_number)
+{
+    const char *end = at + size;
+    uint64_t number = 0, others = 0;
+    if (size == 0 || size > DIGITS_MAX)
+        return false;
+    if (size < DIGITS_CHUNK)
+        return digits_read_short(at, end, ret_number);
+    for (; end - at >= DIGITS_CHUNK; at += DIGITS_CHUNK) {
+        uint64_t chunk = digits_load(at);
+        others |= digits_others(chunk);
+        number = number * DIGITS_POWER8 + digits_join(chunk ^ 0x30 * DIGITS_ONES);
+    }
+    if (at < end) {
+        size_t rest = (size_t)(end - at);
+        uint64_t chunk = digits_load(end - DIGITS_CHUNK);
+        uint64_t values = (chunk ^ 0x30 * DIGITS_ONES) & UINT64_MAX << 8 * (DIGITS_CHUNK - rest);
+        others |= digits_others(chunk);
+        number = number * digits_power[rest] + digits_join(values);
+    }
+    if (others)
+        return false;
     *ret_number = number;
     return true;
 }

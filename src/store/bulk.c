@@ -7,11 +7,11 @@
 
 #include "resp.h"
 
-void bulk_find(const struct batch *batch, struct bulk *ret_bulk)
+void bulk_find(const struct batch *batch, bool packed, struct bulk *ret_bulk)
 {
     uint32_t count;
     const struct touch *touches = batch_touches(batch, &count), *last = NULL;
-    *ret_bulk = (struct bulk){0};
+    *ret_bulk = (struct bulk){.packed = packed};
     for (uint32_t i = 0; i < count; i++) {
         if (!bulk_has(&touches[i]))
             continue;
@@ -20,22 +20,22 @@ void bulk_find(const struct batch *batch, struct bulk *ret_bulk)
         ret_bulk->created += last->assumed_place != PLACE_CURRENT;
     }
     if (last) {
-        ret_bulk->id = last->id;
+        ret_bulk->field = touch_field(last, packed);
         ret_bulk->record = last->next;
     }
 }
 
 size_t bulk_mark_bytes(const struct bulk *bulk)
 {
-    return strlen(bulk->mark) + bulk->id.size + bulk->record.size;
+    return strlen(bulk->mark) + bulk->field.size + bulk->record.size;
 }
 
 void bulk_mark_write(const struct bulk *bulk, char *at)
 {
     size_t head = strlen(bulk->mark);
     memcpy(at, bulk->mark, head);
-    memcpy(at + head, bulk->id.data, bulk->id.size);
-    memcpy(at + head + bulk->id.size, bulk->record.data, bulk->record.size);
+    memcpy(at + head, bulk->field.data, bulk->field.size);
+    memcpy(at + head + bulk->field.size, bulk->record.data, bulk->record.size);
 }
 
 void bulk_encode(struct buffer *out, const char *gate, const struct batch *batch,
@@ -48,7 +48,7 @@ void bulk_encode(struct buffer *out, const char *gate, const struct batch *batch
     resp_text(out, gate);
     for (uint32_t i = 0; i < count; i++)
         if (bulk_has(&touches[i])) {
-            resp_slice(out, touches[i].id);
+            resp_slice(out, touch_field(&touches[i], bulk->packed));
             resp_slice(out, touches[i].next);
         }
 }

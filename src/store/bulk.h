@@ -52,7 +52,8 @@ struct bulk {
     uint32_t created; /* of them, those that did not stand there */
     /* "open <generation> <lane> <version before> <bytes of the id> ", and then the last of them: */
     char mark[MARK_HEAD_BYTES];
-    struct slice id, record;
+    struct slice field, record;
+    bool packed; /* is the generation */
 };
 
 /* True for what belongs to it. */
@@ -62,7 +63,8 @@ static inline bool bulk_has(const struct touch *touch)
            (touch->assumed_place != PLACE_PREVIOUS || touch->next_place == PLACE_CURRENT);
 }
 
-void bulk_find(const struct batch *batch, struct bulk *ret_bulk);
+/* packed: so is the current generation. */
+void bulk_find(const struct batch *batch, bool packed, struct bulk *ret_bulk);
 size_t bulk_mark_bytes(const struct bulk *bulk);
 void bulk_mark_write(const struct bulk *bulk, char *at);
 /* Appends the HSET. */

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "livetally/order_field.h"
 #include "packed.h"
 #include "resp.h"
 
@@ -22,7 +23,8 @@
 _Static_assert(2 * BATCH_EVENTS_MAX <= STRINGS_MAX && 2 * MESSAGE_EVENTS_MAX <= STRINGS_MAX,
                "a batch of so many ids with their records fits");
 
-/* In the order of the script's arguments; those of known records go only when there are any. */
+/* In the order of the script's arguments; those of known records go only when there are any, and
+ * the last two when the generations spell fields differently, too. */
 enum list {
     LIST_LOOK_CURRENT,
     LIST_LOOK_PREVIOUS,
@@ -34,7 +36,16 @@ enum list {
     LIST_PREVIOUS_RECORDS,
     LIST_SET_PREVIOUS,
     LIST_LEAVE_PREVIOUS,
+    LIST_KNOWN_COUNT,
+    LIST_CURRENT_BEFORE = LIST_KNOWN_COUNT,
+    LIST_PREVIOUS_NOW,
     LIST_COUNT
+};
+
+/* How the two live generations spell an order's field. */
+struct spelling {
+    bool current_packed;
+    bool previous_packed;
 };
 
 enum catalog_list { CATALOG_LIST_IDS, CATALOG_LIST_ASSUMED, CATALOG_LIST_SET, CATALOG_LIST_COUNT };
@@ -55,9 +66,9 @@ static void encode_keys(struct buffer *out, const struct commit_call *call, uint
     resp_text(out, key);
     key_lane(keys, fence->lane, "feed", key);
     resp_text(out, key);
-    key_orders(keys, fence->generation, key);
+    key_orders(keys, fence->generations.current, key);
     resp_text(out, key);
-    key_orders(keys, fence->generation - 1, key);
+    key_orders(keys, fence->generations.current - 1, key);
     resp_text(out, key);
     for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
         if (catalogs >> kind & 1) {
@@ -73,11 +84,18 @@ static void encode_gate(struct buffer *out, const struct commit_call *call)
     resp_text(out, key);
 }
 
+static bool current_is_packed(const struct fence *fence)
+{
+    return generation_is_packed(&fence->generations, fence->generations.current);
+}
+
 static void encode_fence(struct buffer *out, const struct fence *fence)
 {
-    char text[sizeof fence->owner + sizeof fence->epoch + 2 * 20 + 4];
-    snprintf(text, sizeof text, "%s %" PRIu64 " %" PRIu64 " %s", fence->owner, fence->version,
-             fence->generation, fence->epoch);
+    char generations[GENERATIONS_TEXT_MAX];
+    char text[sizeof fence->owner + sizeof fence->epoch + sizeof generations + 20 + 4];
+    generations_write(&fence->generations, generations);
+    snprintf(text, sizeof text, "%s %" PRIu64 " %s %s", fence->owner, fence->version, generations,
+             fence->epoch);
     resp_text(out, text);
 }
 
@@ -93,44 +111,70 @@ static void encode_standing(struct buffer *out, const struct standing *standing)
         resp_text(out, "");
 }
 
-static void list_touch(const struct touch *touch, bool bulk_apart, struct packed lists[LIST_COUNT])
+/* Known records are looked for in both generations: they are listed for either, when they are
+ * spelled differently. */
+static inline void list_assumed(const struct touch *touch, struct spelling spelling,
+                                struct packed lists[LIST_COUNT])
 {
+    bool differs = spelling.current_packed != spelling.previous_packed;
     switch ((enum record_place)touch->assumed_place) {
     case PLACE_NOWHERE:
         if (touch->look & LOOK_CURRENT)
-            packed_add(&lists[LIST_LOOK_CURRENT], touch->id);
+            packed_add(&lists[LIST_LOOK_CURRENT], touch_field(touch, spelling.current_packed));
         if (touch->look & LOOK_PREVIOUS)
-            packed_add(&lists[LIST_LOOK_PREVIOUS], touch->id);
+            packed_add(&lists[LIST_LOOK_PREVIOUS], touch_field(touch, spelling.previous_packed));
         break;
     case PLACE_CURRENT:
-        packed_add(&lists[LIST_CURRENT], touch->id);
+        packed_add(&lists[LIST_CURRENT], touch_field(touch, spelling.current_packed));
         packed_add(&lists[LIST_CURRENT_RECORDS], touch->assumed);
+        if (differs)
+            packed_add(&lists[LIST_CURRENT_BEFORE], touch_field(touch, spelling.previous_packed));
         break;
     case PLACE_PREVIOUS:
-        packed_add(&lists[LIST_PREVIOUS], touch->id);
+        packed_add(&lists[LIST_PREVIOUS], touch_field(touch, spelling.previous_packed));
         packed_add(&lists[LIST_PREVIOUS_RECORDS], touch->assumed);
+        if (differs)
+            packed_add(&lists[LIST_PREVIOUS_NOW], touch_field(touch, spelling.current_packed));
         break;
     }
-    if (!touch->changed)
-        return;
+}
+
+static inline void list_change(const struct touch *touch, struct spelling spelling, bool bulk_apart,
+                               struct packed lists[LIST_COUNT])
+{
     bool in_bulk = bulk_has(touch);
+    bool packed = in_bulk ? spelling.current_packed : spelling.previous_packed;
     struct packed *set = &lists[in_bulk ? LIST_SET_CURRENT : LIST_SET_PREVIOUS];
     if (!in_bulk || !bulk_apart) {
-        packed_add(set, touch->id);
+        packed_add(set, touch_field(touch, packed));
         packed_add(set, touch->next);
     }
     if (in_bulk && touch->assumed_place == PLACE_PREVIOUS)
-        packed_add(&lists[LIST_LEAVE_PREVIOUS], touch->id);
+        packed_add(&lists[LIST_LEAVE_PREVIOUS], touch_field(touch, spelling.previous_packed));
 }
 
-/* The bulk's mark stands where its records would. */
-static void list_touches(const struct batch *batch, const struct bulk *bulk,
-                         struct packed lists[LIST_COUNT])
+static inline __attribute__((always_inline)) void list_as(const struct batch *batch,
+                                                          struct spelling spelling, bool bulk_apart,
+                                                          struct packed lists[LIST_COUNT])
 {
     uint32_t count;
     const struct touch *touches = batch_touches(batch, &count);
-    for (uint32_t i = 0; i < count; i++)
-        list_touch(&touches[i], bulk != NULL, lists);
+    for (uint32_t i = 0; i < count; i++) {
+        list_assumed(&touches[i], spelling, lists);
+        if (touches[i].changed)
+            list_change(&touches[i], spelling, bulk_apart, lists);
+    }
+}
+
+/* With what nearly all ledgers are, nothing is asked order by order. The bulk's mark stands where
+ * its records would. */
+static void list_touches(const struct batch *batch, struct spelling spelling,
+                         const struct bulk *bulk, struct packed lists[LIST_COUNT])
+{
+    if (spelling.current_packed && spelling.previous_packed)
+        list_as(batch, (struct spelling){true, true}, bulk != NULL, lists);
+    else
+        list_as(batch, spelling, bulk != NULL, lists);
     if (bulk && lists[LIST_SET_CURRENT].at)
         bulk_mark_write(bulk, lists[LIST_SET_CURRENT].at);
     else if (bulk)
@@ -179,10 +223,17 @@ static void encode_script(struct buffer *out, const struct commit_call *call,
                           const struct batch *batch, const struct bulk *bulk)
 {
     struct packed lists[LIST_COUNT] = {{0}};
+    const struct generations *generations = &call->fence->generations;
+    const struct spelling spelling = {
+        .current_packed = current_is_packed(call->fence),
+        .previous_packed = generation_is_packed(generations, generations->current - 1),
+    };
     uint32_t catalog_count, kinds = catalog_kinds(batch, &catalog_count);
-    list_touches(batch, bulk, lists);
+    list_touches(batch, spelling, bulk, lists);
     bool has_known = lists[LIST_CURRENT].bytes || lists[LIST_PREVIOUS].bytes;
-    uint32_t list_count = has_known ? LIST_COUNT : LIST_NEW_COUNT;
+    bool differs = spelling.current_packed != spelling.previous_packed;
+    uint32_t known_count = differs ? LIST_COUNT : LIST_KNOWN_COUNT;
+    uint32_t list_count = has_known ? known_count : LIST_NEW_COUNT;
     uint32_t key_count = FIXED_KEYS + catalog_count + (bulk != NULL);
     resp_start(out,
                3 + key_count + FIXED_ARGUMENTS + list_count + CATALOG_ARGUMENTS * catalog_count);
@@ -197,7 +248,7 @@ static void encode_script(struct buffer *out, const struct commit_call *call,
     resp_slice(out, call->feed_entry.data ? call->feed_entry : SLICE(""));
     encode_standing(out, &call->standing);
     packed_place(lists, list_count, out);
-    list_touches(batch, bulk, lists);
+    list_touches(batch, spelling, bulk, lists);
     for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
         if (kinds >> kind & 1)
             encode_entries(out, batch, (enum catalog_kind)kind);
@@ -216,7 +267,7 @@ static void encode_close(struct buffer *out, const struct commit_call *call,
     key_generation(call->keys, key);
     resp_text(out, key);
     encode_gate(out, call);
-    key_orders(call->keys, fence->generation, key);
+    key_orders(call->keys, fence->generations.current, key);
     resp_text(out, key);
     key_lane(call->keys, fence->lane, "ver", key);
     resp_text(out, key);
@@ -256,26 +307,32 @@ void commit_encode(struct buffer *out, const struct commit_call *call, const str
                    struct commit_commands *ret_commands)
 {
     const struct fence *fence = call->fence;
+    char generations[GENERATIONS_TEXT_MAX];
     struct bulk bulk = {0};
     *ret_commands = (struct commit_commands){0};
     if (call->bulk_from && call->feed_entry.size)
-        bulk_find(batch, &bulk);
+        bulk_find(batch, current_is_packed(fence), &bulk);
     if (!call->bulk_from || bulk.count < call->bulk_from) {
         encode_script(out, call, batch, NULL);
         end_command(out, ret_commands);
         return;
     }
-    snprintf(bulk.mark, sizeof bulk.mark, "open %" PRIu64 " %" PRIu32 " %" PRIu64 " %zu ",
-             fence->generation, fence->lane, fence->version, bulk.id.size);
+    generations_write(&fence->generations, generations);
+    snprintf(bulk.mark, sizeof bulk.mark, "open %s %" PRIu32 " %" PRIu64 " %zu ", generations,
+             fence->lane, fence->version, bulk.field.size);
     ret_commands->created = bulk.created;
     encode_bulk(out, call, batch, &bulk, ret_commands);
 }
 
+/* The id is spelled as it was sent, for either generation: none is the packed form of another. */
 static bool learn_record(const redisReply *const *element, const struct judge *judge)
 {
-    struct slice id = reply_slice(element[0]), place = reply_slice(element[1]);
+    struct slice field = reply_slice(element[0]), id, place = reply_slice(element[1]);
     struct slice bytes = reply_slice(element[2]);
-    if (id.size == 0 || id.size > ID_MAX_BYTES || place.size != 1 || !bytes.data)
+    char room[ORDER_FIELD_DIGITS_MAX];
+    if (order_field_read(field, room, &id) != 0)
+        id = field;
+    if (!id_ok(id) || place.size != 1 || !bytes.data)
         return false;
     ledger_learn(judge->ledger, id,
                  place.data[0] == 'c'   ? PLACE_CURRENT
@@ -315,17 +372,26 @@ static const redisReply *script_reply(const redisReply *reply)
     return reply_is_bulk(reply) ? reply->element[BULK_OPEN] : reply;
 }
 
-bool commit_generation_moved(const redisReply *reply, const struct fence *fence,
-                             uint64_t *ret_generation)
+bool reply_generations(const redisReply *reply, struct generations *ret_generations)
 {
-    uint64_t version, generation;
+    struct slice text = reply_slice(reply);
+    return text.data && generations_read(text, ret_generations);
+}
+
+bool commit_generation_moved(const redisReply *reply, const struct fence *fence,
+                             struct generations *ret_generations)
+{
+    uint64_t version;
+    struct generations generations;
     reply = script_reply(reply);
     if (!reply_is_array(reply, 5) || !reply_is_text(reply->element[1], fence->owner) ||
         !reply_uint(reply->element[2], &version) || version != fence->version ||
-        !reply_uint(reply->element[3], &generation) || generation <= fence->generation ||
+        !reply_generations(reply->element[3], &generations) ||
+        generations.current <= fence->generations.current ||
+        !generations_follow(&fence->generations, &generations) ||
         !reply_is_text(reply->element[4], fence->epoch))
         return false;
-    *ret_generation = generation;
+    *ret_generations = generations;
     return true;
 }
 
@@ -374,16 +440,19 @@ enum commit_result commit_answer(const redisReply *reply, const struct commit_co
     return commit_error(reply)->type == REDIS_REPLY_ERROR ? COMMIT_REFUSED : COMMIT_UNKNOWN;
 }
 
-void lookup_encode(struct buffer *out, const struct keys *keys, uint64_t generation,
+void lookup_encode(struct buffer *out, const struct keys *keys,
+                   const struct generations *generations, enum record_place place,
                    const struct slice *ids, uint32_t count)
 {
-    char key[KEY_MAX_BYTES];
+    char key[KEY_MAX_BYTES], room[ORDER_FIELD_MAX_BYTES];
+    uint64_t generation = generations->current - (place == PLACE_PREVIOUS);
+    bool packed = generation_is_packed(generations, generation);
     key_orders(keys, generation, key);
     resp_start(out, 2 + (size_t)count);
     resp_text(out, "HMGET");
     resp_text(out, key);
     for (uint32_t i = 0; i < count; i++)
-        resp_slice(out, ids[i]);
+        resp_slice(out, packed ? order_field_of(ids[i], room) : ids[i]);
 }
 
 /* What a generation does not have is known to be nowhere, unless it is known to be elsewhere. */

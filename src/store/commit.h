@@ -15,15 +15,17 @@
 #include "bulk.h"
 #include "livetally/batch.h"
 #include "livetally/buffer.h"
+#include "livetally/generations.h"
 #include "livetally/keys.h"
 
-#define OWNER_MAX_BYTES 40 /* "<instance>:<token>", both 16 hex digits */
+#define OWNER_MAX_BYTES    40  /* "<instance>:<token>+", both 16 hex digits */
+#define OWNER_READS_PACKED "+" /* at the end: who holds the seat knows packed generations */
 
 /* What must hold for anything of ours to be written. */
 struct fence {
     uint32_t lane;
     uint64_t version;
-    uint64_t generation;
+    struct generations generations;
     char owner[OWNER_MAX_BYTES];
     char epoch[20];
 };
@@ -68,7 +70,9 @@ enum commit_result {
 
 /* After FENCED: true when only the ledger's generation has moved on; then judging again will do. */
 bool commit_generation_moved(const redisReply *reply, const struct fence *fence,
-                             uint64_t *ret_generation);
+                             struct generations *ret_generations);
+/* What the key `generation` says, as a reply. */
+bool reply_generations(const redisReply *reply, struct generations *ret_generations);
 
 /* Reads the answer to these commands. On DIFFERS what Redis has is learnt by ledger and catalog. */
 enum commit_result commit_answer(const redisReply *reply, const struct commit_commands *commands,
@@ -78,7 +82,8 @@ const redisReply *commit_error(const redisReply *reply);
 
 /* Looking up the records that a batch needs: one command for each of the two live generations, the
  * answers learnt in the order current, previous. False: not an answer to what was asked. */
-void lookup_encode(struct buffer *out, const struct keys *keys, uint64_t generation,
+void lookup_encode(struct buffer *out, const struct keys *keys,
+                   const struct generations *generations, enum record_place place,
                    const struct slice *ids, uint32_t count);
 bool lookup_answer(const redisReply *reply, enum record_place place, const struct slice *ids,
                    uint32_t count, const struct judge *judge);

@@ -16,6 +16,8 @@
 #define POLL_ENTRIES   128
 #define BEHIND_MAX     2 /* health checks in a row that a lane is ahead with nothing to read */
 
+#define ENDED_GENERATIONS 3
+
 void follow_note_version(struct partition *partition, uint32_t lane, uint64_t version)
 {
     struct lane *known = &partition->lanes[lane];
@@ -26,12 +28,12 @@ void follow_note_version(struct partition *partition, uint32_t lane, uint64_t ve
         standing_heard(partition, lane, version);
 }
 
-void follow_generation_moved(struct partition *partition, uint64_t generation)
+void follow_generation_moved(struct partition *partition, const struct generations *generations)
 {
-    uint64_t before = partition->fence.generation;
-    partition->fence.generation = generation;
+    struct generations before = partition->fence.generations;
+    partition->fence.generations = *generations;
     ledger_clear(partition->ledger);
-    standing_generation_moved(partition, before);
+    standing_generation_moved(partition, &before);
 }
 
 /* --- feeds -------------------------------------------------------------------------------- */
@@ -205,21 +207,28 @@ static const char *look_at_lane(struct partition *partition, uint32_t lane, uint
 static void health_read(void *context, const redisReply *reply)
 {
     struct partition *partition = context;
-    uint64_t generation = 0, version;
+    struct generations generations;
+    uint64_t version;
     if (!reply)
         return;
     partition->health_pending = false;
     if (partition->phase != PHASE_LIVE)
         return;
-    if (!reply_is_array(reply, 1 + 2 * LANE_COUNT) || !reply_uint(reply->element[0], &generation)) {
+    if (!reply_is_array(reply, 1 + 2 * LANE_COUNT) ||
+        !reply_generations(reply->element[0], &generations)) {
         if (reply->type == REDIS_REPLY_ERROR)
             partition_resync_by(partition, reply, "MGET");
         else
             partition_resync(partition, "the data set is gone, or unreadable");
         return;
     }
-    if (generation != partition->fence.generation && partition->pipeline.state == PIPELINE_IDLE)
-        follow_generation_moved(partition, generation);
+    if (!generations_follow(&partition->fence.generations, &generations)) {
+        partition_resync(partition, "the ledger's generation is not one that came after ours");
+        return;
+    }
+    if (!generations_equal(&generations, &partition->fence.generations) &&
+        partition->pipeline.state == PIPELINE_IDLE)
+        follow_generation_moved(partition, &generations);
     partition->stats->seats_taken = 0;
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
         partition->stats->seats_taken +=
@@ -323,26 +332,58 @@ static void advanced(void *context, const redisReply *reply)
     }
 }
 
+/* Two generations are live: the current one, and the one before. */
+static void put_ended(struct partition *partition, uint64_t next)
+{
+    uint64_t current = partition->fence.generations.current;
+    const uint64_t ended[] = {current - 1, current - 2, next - current > 1 ? current : current - 3};
+    char key[KEY_MAX_BYTES];
+    for (size_t i = 0; i < ENDED_GENERATIONS; i++) {
+        key_orders(&partition->keys, ended[i], key);
+        resp_text(&partition->command, key);
+    }
+}
+
+static void send_advance(struct partition *partition, uint64_t next, int64_t now_ms)
+{
+    struct buffer *command = &partition->command;
+    const struct generations *now = &partition->fence.generations;
+    const struct generations then = {next, now->packed_from};
+    char text[KEY_MAX_BYTES];
+    buffer_reset(command);
+    resp_start(command, 3 + 2 + LANE_COUNT + ENDED_GENERATIONS + 5);
+    resp_text(command, "EVALSHA");
+    resp_text(command, partition->script_sha[SCRIPT_ADVANCE]);
+    resp_uint(command, 2 + LANE_COUNT + ENDED_GENERATIONS);
+    key_generation(&partition->keys, text);
+    resp_text(command, text);
+    key_meta(&partition->keys, text);
+    resp_text(command, text);
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        key_lane(&partition->keys, lane, "owner", text);
+        resp_text(command, text);
+    }
+    put_ended(partition, next);
+    resp_text(command, "generation");
+    generations_write(now, text);
+    resp_text(command, text);
+    generations_write(&then, text);
+    resp_text(command, text);
+    resp_uint(command, (uint64_t)now_ms);
+    if (now->packed_from)
+        resp_text(command, "");
+    else
+        resp_uint(command, next);
+    partition->generation_pending = partition_send(partition, advanced, partition);
+}
+
 /* The ledger's generation is the receive time divided by its span; whoever notices first moves it.
  * Commits of the old one are then fenced off, and judged again with what the new one can see. */
 void follow_generation(struct partition *partition)
 {
     int64_t now_ms = clock_wall_ms(partition->clock);
-    uint64_t now = (uint64_t)(now_ms / partition->options.generation_ms);
-    uint64_t current = partition->fence.generation;
-    char generation[KEY_MAX_BYTES], meta[KEY_MAX_BYTES], old[3][KEY_MAX_BYTES];
-    if (now <= current || partition->generation_pending ||
-        partition_now_ms(partition) < partition->next_generation_ms)
-        return;
-    key_generation(&partition->keys, generation);
-    key_meta(&partition->keys, meta);
-    key_orders(&partition->keys, current - 1,
-               old[0]); /* two are live: this one, and the one before */
-    key_orders(&partition->keys, current - 2, old[1]);
-    key_orders(&partition->keys, now - current > 1 ? current : current - 3, old[2]);
-    partition->generation_pending = redis_link_command(
-        partition->link, advanced, partition,
-        "EVALSHA %s 5 %s %s %s %s %s generation %llu %llu %lld",
-        partition->script_sha[SCRIPT_ADVANCE], generation, meta, old[0], old[1], old[2],
-        (unsigned long long)current, (unsigned long long)now, (long long)now_ms);
+    uint64_t next = (uint64_t)(now_ms / partition->options.generation_ms);
+    if (next > partition->fence.generations.current && !partition->generation_pending &&
+        partition_now_ms(partition) >= partition->next_generation_ms)
+        send_advance(partition, next, now_ms);
 }

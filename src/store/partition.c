@@ -321,7 +321,7 @@ struct partition *partition_new(uv_loop_t *loop, const struct partition_options 
     sealed_bases_init(partition);
     seal_init(partition);
     standing_init(partition);
-    partition->schema = SCHEMA_PLAIN;
+    partition->schema = SCHEMA_PACKED;
     snprintf(partition->process, sizeof partition->process, "%08" PRIx32,
              (uint32_t)random_number());
     partition->high_water_fd = -1;

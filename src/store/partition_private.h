@@ -96,10 +96,12 @@ struct feed_mark {
 #define FEED_MARKS      128
 #define FEED_KEEP_BYTES (UINT64_C(64) << 20)
 
-/* Of data sets in which no day was sealed yet, and of those in which one was (lua/seal.lua): who
- * can't read sealed days refuses the second. Nothing else differs. */
+/* Of data sets in which no day was sealed yet, of those in which one was (lua/seal.lua), and of
+ * those with a packed generation (generations.h), sealed days or not: who can't read the one or the
+ * other refuses them. Nothing else differs. */
 #define SCHEMA_PLAIN  "1"
 #define SCHEMA_SEALED "2"
+#define SCHEMA_PACKED "3" /* of new data sets */
 
 #define CHECKPOINT_CELLS 500 /* a script's share: keeps Redis's stalls short */
 #define CHECKPOINT_TAKEN                                                                           \
@@ -283,7 +285,7 @@ void standing_done(struct partition *partition);
 void standing_live(struct partition *partition);
 void standing_connection_lost(struct partition *partition);
 /* The fence has the new generation already. */
-void standing_generation_moved(struct partition *partition, uint64_t before);
+void standing_generation_moved(struct partition *partition, const struct generations *before);
 /* Another lane has a newer version than we knew. */
 void standing_heard(struct partition *partition, uint32_t lane, uint64_t version);
 /* A commit was refused because that generation may have ids that we don't know. */
@@ -296,7 +298,7 @@ void standing_pump(struct partition *partition); /* after the commits of this tu
 void standing_refresh_stats(const struct partition *partition);
 
 /* follow.c */
-void follow_generation_moved(struct partition *partition, uint64_t generation);
+void follow_generation_moved(struct partition *partition, const struct generations *generations);
 void follow_poll(struct partition *partition);
 void follow_health(struct partition *partition);
 void follow_generation(struct partition *partition);

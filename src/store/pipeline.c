@@ -198,9 +198,9 @@ static void fenced(struct partition *partition, const redisReply *reply)
 {
     partition->stats->commits_fenced++;
     partition->pipeline.in_flight = false;
-    uint64_t generation;
-    if (commit_generation_moved(reply, &partition->fence, &generation)) {
-        follow_generation_moved(partition, generation);
+    struct generations generations;
+    if (commit_generation_moved(reply, &partition->fence, &generations)) {
+        follow_generation_moved(partition, &generations);
         judge_and_send(partition);
         return;
     }
@@ -302,15 +302,15 @@ static void look_up(struct partition *partition)
 {
     struct pipeline *pipeline = &partition->pipeline;
     struct buffer *command = &pipeline->command;
-    uint64_t generation = partition->fence.generation;
+    const struct generations *generations = &partition->fence.generations;
     uint32_t count;
     const struct slice *ids = batch_needs(pipeline->batch, &count);
     pipeline->state = PIPELINE_LOOKING_UP;
     buffer_reset(command);
-    lookup_encode(command, &partition->keys, generation, ids, count);
+    lookup_encode(command, &partition->keys, generations, PLACE_CURRENT, ids, count);
     redis_link_send(partition->link, buffer_slice(command), looked_up_current, partition);
     buffer_reset(command);
-    lookup_encode(command, &partition->keys, generation - 1, ids, count);
+    lookup_encode(command, &partition->keys, generations, PLACE_PREVIOUS, ids, count);
     redis_link_send(partition->link, buffer_slice(command), looked_up_previous, partition);
 }
 

@@ -15,6 +15,7 @@
  *   - When a generation ends, its filter goes on as that of the previous one, if no other lane has
  *     committed from before it was read until after it ended: their versions tell. Numbers don't
  *     any more, since a parked refund leaves the previous generation when its order comes.
+ *   - Filters know ids, however a generation spells them (generations.h): none has one twice.
  *
  * Answers come in the order in which Redis did things, so how many of our own records it had
  * counted is always known. With the connection all of it is forgotten: of what somebody else did
@@ -106,6 +107,11 @@ static bool is_current(struct partition *partition, const struct generation_ids 
     return ids == ids_of(partition, LEDGER_CURRENT);
 }
 
+static uint64_t number_of(struct partition *partition, const struct generation_ids *ids)
+{
+    return partition->fence.generations.current - !is_current(partition, ids);
+}
+
 /* False: nobody waits for this answer any more. */
 static bool take_answer(struct standing_ids *standing)
 {
@@ -158,21 +164,19 @@ static void reading_ended(void *context, const redisReply *reply)
 static void ask_records(struct partition *partition, redis_reply_fn *done)
 {
     struct standing_ids *standing = partition->standing;
-    uint64_t generation = partition->fence.generation;
     char key[KEY_MAX_BYTES];
-    key_orders(&partition->keys, generation - !is_current(partition, standing->reading), key);
+    key_orders(&partition->keys, number_of(partition, standing->reading), key);
     standing->answers_left += redis_link_command(partition->link, done, partition, "HLEN %s", key);
 }
 
-/* Numbers are spelled as such in some generations, and as text in others. */
-static void add_field(const struct partition *partition, struct id_filter *filter,
+/* What no id is spelled as in this generation is no order's. */
+static void add_field(const struct partition *partition, struct id_filter *filter, bool packed,
                       struct slice field)
 {
     char room[ORDER_FIELD_DIGITS_MAX];
-    struct slice id;
-    if (order_field_read(field, room, &id) != 0)
-        id = field;
-    (void)id_filter_add(filter, ledger_hash(partition->ledger, id));
+    struct slice id = field;
+    if (!packed || order_field_read(field, room, &id) == 0)
+        (void)id_filter_add(filter, ledger_hash(partition->ledger, id));
 }
 
 static void slice_read(void *context, const redisReply *reply)
@@ -188,8 +192,10 @@ static void slice_read(void *context, const redisReply *reply)
     }
     const redisReply *fields = reply->element[1];
     struct id_filter *filter = standing->reading->filter;
+    bool packed = generation_is_packed(&partition->fence.generations,
+                                       number_of(partition, standing->reading));
     for (size_t i = 0; i + 1 < fields->elements; i += 2)
-        add_field(partition, filter, reply_slice(fields->element[i]));
+        add_field(partition, filter, packed, reply_slice(fields->element[i]));
     if (id_filter_is_full(filter))
         forget(partition, standing->reading, IDS_TOO_MANY, 0);
     else if (standing->cursor)
@@ -201,9 +207,8 @@ static void slice_read(void *context, const redisReply *reply)
 static void read_slice(struct partition *partition)
 {
     struct standing_ids *standing = partition->standing;
-    uint64_t generation = partition->fence.generation;
     char key[KEY_MAX_BYTES];
-    key_orders(&partition->keys, generation - !is_current(partition, standing->reading), key);
+    key_orders(&partition->keys, number_of(partition, standing->reading), key);
     standing->answers_left +=
         redis_link_command(partition->link, slice_read, partition, "HSCAN %s %llu COUNT %d", key,
                            (unsigned long long)standing->cursor, SLICE_IDS);
@@ -340,15 +345,16 @@ void standing_connection_lost(struct partition *partition)
     uv_timer_stop(&standing->timer);
 }
 
-void standing_generation_moved(struct partition *partition, uint64_t before)
+void standing_generation_moved(struct partition *partition, const struct generations *before)
 {
     struct standing_ids *standing = partition->standing;
+    const struct generations *now = &partition->fence.generations;
     struct generation_ids *current = ids_of(partition, LEDGER_CURRENT);
     struct generation_ids *previous = ids_of(partition, LEDGER_PREVIOUS);
     if (standing->reading)
         stop_reading(standing);
     forget(partition, previous, IDS_UNKNOWN, 0);
-    if (current->state == IDS_COMPLETE && partition->fence.generation == before + 1) {
+    if (current->state == IDS_COMPLETE && now->current == before->current + 1) {
         *previous = *current;
         previous->state = IDS_UNPROVEN;
         current->filter = NULL;

@@ -126,7 +126,7 @@ static void go_live(struct partition *partition)
     log_print(partition->log, refused ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE,
               "live: lane=%" PRIu32 " version=%" PRIu64 " epoch=%s generation=%" PRIu64,
               partition->fence.lane, partition->fence.version, partition->fence.epoch,
-              partition->fence.generation);
+              partition->fence.generations.current);
     pipeline_resolve(partition, partition->fence.version,
                      sync->has_newest_entry ? buffer_slice(&sync->newest_entry)
                                             : (struct slice){NULL, 0});

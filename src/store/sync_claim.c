@@ -225,23 +225,24 @@ static void tell_mended(struct partition *partition, struct slice mended)
 static void take_claim(struct partition *partition, const redisReply *reply)
 {
     struct fence *fence = &partition->fence;
-    uint64_t lane, version, generation;
+    uint64_t lane, version;
+    struct generations generations;
     struct slice epoch = reply_slice(reply->element[4]);
     if (!reply_uint(reply->element[1], &lane) || lane >= LANE_COUNT ||
-        !reply_uint(reply->element[2], &version) || !reply_uint(reply->element[3], &generation) ||
-        epoch.size != EPOCH_BYTES - 1) {
+        !reply_uint(reply->element[2], &version) ||
+        !reply_generations(reply->element[3], &generations) || epoch.size != EPOCH_BYTES - 1) {
         sync_wait_and_retry(partition,
                             "the data set's own keys are unreadable, so somebody changed "
                             "them: restore redis from a backup");
         return;
     }
-    if (generation != fence->generation)
+    if (!generations_equal(&generations, &fence->generations))
         ledger_clear(partition->ledger);
     partition->claimed = partition->had_lane = true;
     partition->next_renew_ms = 0;
     fence->lane = (uint32_t)lane;
     fence->version = version;
-    fence->generation = generation;
+    fence->generations = generations;
     snprintf(fence->epoch, sizeof fence->epoch, "%.*s", SLICE_ARG(epoch));
     choose_bulk(partition, reply->element[5]->integer == 1);
     tell_mended(partition, reply_slice(reply->element[6]));
@@ -261,14 +262,17 @@ static void claim_anew(struct partition *partition)
     claim(partition);
 }
 
-/* Another daemon sealed the first day, or all of it went and somebody began anew. */
+/* The data set is older, or another daemon sealed the first day or began to pack the ledger, or all
+ * of it went and somebody began anew. */
 static bool takes_schema(struct partition *partition, struct slice theirs)
 {
-    const char *other = strcmp(partition->schema, SCHEMA_PLAIN) == 0 ? SCHEMA_SEALED : SCHEMA_PLAIN;
-    if (!slice_equal(theirs, slice_of(other)))
-        return false;
-    partition->schema = other;
-    return true;
+    static const char *const known[] = {SCHEMA_PLAIN, SCHEMA_SEALED, SCHEMA_PACKED};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_equal(theirs, slice_of(known[i]))) {
+            partition->schema = known[i];
+            return true;
+        }
+    return false;
 }
 
 static void meta_differs(struct partition *partition, struct slice field, struct slice theirs)
@@ -321,8 +325,9 @@ static void claimed(void *context, const redisReply *reply)
 static void claim(struct partition *partition)
 {
     struct buffer *command = &partition->command;
-    char key[KEY_MAX_BYTES], token[17], zone[7], span[24];
-    snprintf(token, sizeof token, "%s%08" PRIx32, partition->process, ++partition->claims);
+    char key[KEY_MAX_BYTES], token[17 + sizeof OWNER_READS_PACKED], zone[7], span[24];
+    snprintf(token, sizeof token, "%s%08" PRIx32 OWNER_READS_PACKED, partition->process,
+             ++partition->claims);
     partition_random_hex(partition->new_epoch);
     partition->feed_token = strtoull(token, NULL, 16);
     snprintf(partition->fence.owner, sizeof partition->fence.owner, "%s:%s", partition->instance,

@@ -14,6 +14,8 @@
 #include "livetally/calendar.h"
 #include "livetally/catalog.h"
 #include "livetally/fact.h"
+#include "livetally/generations.h"
+#include "livetally/order_field.h"
 #include "livetally/record.h"
 #include "tally.h"
 
@@ -21,7 +23,7 @@
 struct data_set {
     struct calendar calendar;
     int64_t generation_ms;
-    uint64_t generation; /* the current one; it and the one before are live */
+    struct generations generations;
     bool born_known;
     uint64_t born_generation;
     int64_t now_ms;
@@ -65,10 +67,14 @@ struct audit {
 void audit_init(struct audit *audit, const struct data_set *set, uint32_t findings_kept);
 void audit_done(struct audit *audit);
 
-/* audit_ledger.c */
-void audit_record(struct audit *audit, uint64_t generation, struct slice id, struct slice bytes);
-/* The id stands in both live generations. */
-void audit_record_twice(struct audit *audit, struct slice id);
+/* audit_ledger.c; field: the order's, as the generation spells it */
+void audit_record(struct audit *audit, uint64_t generation, struct slice field, struct slice bytes);
+/* The id of a field of that generation, in `room` or the field itself. False: it is of none, and
+ * *ret_id is the field. */
+bool audit_order_id(const struct audit *audit, uint64_t generation, struct slice field,
+                    char room[ORDER_FIELD_DIGITS_MAX], struct slice *ret_id);
+/* What is that field of the older generation stands in both. */
+void audit_record_twice(struct audit *audit, struct slice field);
 /* What breaks the rules of a record, or NULL. */
 const char *audit_record_problem(const struct record *record);
 void audit_catalog(struct audit *audit, enum catalog_kind kind, struct slice id, struct slice json);

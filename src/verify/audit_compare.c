@@ -29,7 +29,7 @@
 
 bool scope_nothing_forgotten(const struct data_set *set)
 {
-    return set->born_known && set->generation <= set->born_generation + 1;
+    return set->born_known && set->generations.current <= set->born_generation + 1;
 }
 
 bool scope_day_gone(const struct data_set *set, uint32_t day)
@@ -39,7 +39,7 @@ bool scope_day_gone(const struct data_set *set, uint32_t day)
 
 bool scope_day_live(const struct data_set *set, uint32_t day)
 {
-    int64_t oldest = (int64_t)(set->generation - 1) * set->generation_ms;
+    int64_t oldest = (int64_t)(set->generations.current - 1) * set->generation_ms;
     return calendar_day_start_ms(&set->calendar, day) - CLOCKS_MS >= oldest;
 }
 
@@ -225,7 +225,7 @@ static void say_what_was_not_checked(struct audit *audit)
         findings_unchecked(findings,
                            "orders that the ledger has forgotten (generations before %" PRIu64
                            "): all-time totals may be more than what it says",
-                           set->generation - 1);
+                           set->generations.current - 1);
     if (counts->days_partly)
         findings_unchecked(findings,
                            "refunds of %" PRIu64 " days, exactly: they may be of forgotten orders, "

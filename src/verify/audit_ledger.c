@@ -116,12 +116,21 @@ static void count_states(struct audit_counts *counts, const struct record *recor
     }
 }
 
-void audit_record(struct audit *audit, uint64_t generation, struct slice id, struct slice bytes)
+bool audit_order_id(const struct audit *audit, uint64_t generation, struct slice field,
+                    char room[ORDER_FIELD_DIGITS_MAX], struct slice *ret_id)
 {
-    char key[40];
+    *ret_id = field;
+    if (generation_is_packed(&audit->set.generations, generation))
+        return order_field_read(field, room, ret_id) == 0; /* which on failure leaves it */
+    return id_ok(field);
+}
+
+void audit_record(struct audit *audit, uint64_t generation, struct slice field, struct slice bytes)
+{
+    char key[40], room[ORDER_FIELD_DIGITS_MAX];
     int size = snprintf(key, sizeof key, "orders:%" PRIu64, generation);
-    struct slice where = {key, (size_t)size};
-    if (!id_ok(id))
+    struct slice where = {key, (size_t)size}, id;
+    if (!audit_order_id(audit, generation, field, room, &id))
         findings_add(&audit->findings, "record", where, id, "this is no order id");
     if (record_decode(bytes, &audit->record) != 0) {
         findings_add(&audit->findings, "record", where, id, "the record is unreadable");
@@ -135,12 +144,14 @@ void audit_record(struct audit *audit, uint64_t generation, struct slice id, str
         count_record(audit, &audit->record);
 }
 
-void audit_record_twice(struct audit *audit, struct slice id)
+void audit_record_twice(struct audit *audit, struct slice field)
 {
-    char key[40];
-    int size = snprintf(key, sizeof key, "orders:%" PRIu64, audit->set.generation - 1);
+    char key[40], room[ORDER_FIELD_DIGITS_MAX];
+    struct slice id;
+    (void)audit_order_id(audit, audit->set.generations.current - 1, field, room, &id);
+    int size = snprintf(key, sizeof key, "orders:%" PRIu64, audit->set.generations.current - 1);
     findings_add(&audit->findings, "twice", (struct slice){key, (size_t)size}, id,
-                 "stands in orders:%" PRIu64 " too", audit->set.generation);
+                 "stands in orders:%" PRIu64 " too", audit->set.generations.current);
 }
 
 void audit_catalog(struct audit *audit, enum catalog_kind kind, struct slice id, struct slice json)

@@ -9,6 +9,7 @@
 
 #define SCHEMA   "1"
 #define SEALED   "2" /* the same, with sealed days */
+#define PACKED   "3" /* the same, with packed generations of the ledger */
 #define SPAN_END " ms"
 
 static int unexpected(struct error *error, const char *what)
@@ -22,7 +23,8 @@ static int take_state(const redisReply *reply, struct state *state, struct error
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1 + 2 * LANE_COUNT)
         return unexpected(error, "MGET");
-    if (!reply_number(reply->element[0], &state->generation) || !state->generation)
+    struct slice generation = reply_text(reply->element[0]);
+    if (!generation.size || !generations_read(generation, &state->generations))
         return error_set(error, ERROR_UNAVAILABLE, "the data set has no readable `generation`");
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
         const redisReply *version = reply->element[1 + 2 * lane];
@@ -114,9 +116,10 @@ static int take_meta(const redisReply *reply, struct data_set *set, struct error
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4)
         return unexpected(error, "HMGET");
     struct slice schema = reply_text(reply->element[0]);
-    if (!slice_equal(schema, SLICE(SCHEMA)) && !slice_equal(schema, SLICE(SEALED)))
+    if (!slice_equal(schema, SLICE(SCHEMA)) && !slice_equal(schema, SLICE(SEALED)) &&
+        !slice_equal(schema, SLICE(PACKED)))
         return error_set(error, ERROR_UNAVAILABLE,
-                         "the data set has another schema than " SCHEMA " or " SEALED);
+                         "the data set has another schema than " SCHEMA ", " SEALED " or " PACKED);
     if (calendar_parse_offset(reply_text(reply->element[1]), &set->calendar.offset_minutes) != 0)
         return error_set(error, ERROR_UNAVAILABLE, "meta has no readable time_zone");
     if (!read_span(reply->element[2], &set->generation_ms))

@@ -5,6 +5,7 @@
 #define LIVETALLY_VERIFY_READING_H
 
 #include "audit.h"
+#include "livetally/generations.h"
 #include "livetally/keys.h"
 #include "source.h"
 
@@ -13,7 +14,7 @@
 /* What moves with every commit. */
 struct state {
     char epoch[EPOCH_MAX_BYTES + 1];
-    uint64_t generation;
+    struct generations generations;
     uint32_t lanes; /* bit set of those that exist */
     uint64_t versions[LANE_COUNT];
     uint64_t checkpoints[LANE_COUNT];

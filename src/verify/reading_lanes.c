@@ -77,13 +77,14 @@ static void sort_key(struct reading *reading, struct slice key)
     struct group_key group;
     uint64_t number, day;
     if (take_text(&rest, SLICE("orders:"))) {
-        bool live = take_number(&rest, '\0', &number) && number <= reading->state.generation &&
-                    number + 1 >= reading->state.generation;
+        bool live = take_number(&rest, '\0', &number) &&
+                    number <= reading->state.generations.current &&
+                    number + 1 >= reading->state.generations.current;
         if (!live)
-            findings_add(findings, "key", key, SLICE(""),
-                         "this is no live generation of the ledger: %" PRIu64 " and %" PRIu64
-                         " are",
-                         reading->state.generation, reading->state.generation - 1);
+            findings_add(
+                findings, "key", key, SLICE(""),
+                "this is no live generation of the ledger: %" PRIu64 " and %" PRIu64 " are",
+                reading->state.generations.current, reading->state.generations.current - 1);
     } else if (take_text(&rest, SLICE("lane:"))) {
         if (!take_number(&rest, ':', &number) || number >= LANE_COUNT ||
             !(reading->state.lanes >> number & 1))

@@ -9,14 +9,31 @@ struct ledger_page {
     const char *newer; /* key of the newer generation, or NULL */
 };
 
+/* The field by which the newer generation knows what is a field of the older one; in `room`, or the
+ * field itself. */
+static struct slice twin_of(const struct audit *audit, struct slice field,
+                            char room[ORDER_FIELD_MAX_BYTES])
+{
+    const struct generations *generations = &audit->set.generations;
+    char text[ORDER_FIELD_DIGITS_MAX];
+    struct slice id;
+    if (!audit_order_id(audit, generations->current - 1, field, text, &id))
+        return field;
+    struct slice twin =
+        generation_is_packed(generations, generations->current) ? order_field_of(id, room) : id;
+    return slice_equal(twin, field) ? field : twin;
+}
+
 /* Whether ids of the older generation stand in the newer one, too. */
 static int look_for_twins(struct reading *reading, const char *newer, redisReply *const *pairs,
                           size_t count)
 {
     struct error *error = reading->error;
     for (size_t i = 0; i < count; i++) {
-        struct slice id = reply_text(pairs[2 * i]);
-        int code = source_send(reading->source, error, "HEXISTS %s %b", newer, id.data, id.size);
+        char room[ORDER_FIELD_MAX_BYTES];
+        struct slice twin = twin_of(reading->audit, reply_text(pairs[2 * i]), room);
+        int code =
+            source_send(reading->source, error, "HEXISTS %s %b", newer, twin.data, twin.size);
         if (code)
             return code;
     }
@@ -56,7 +73,7 @@ static int check_count(struct reading *reading, const char *key, uint64_t record
 
 int reading_ledger(struct reading *reading)
 {
-    uint64_t generation = reading->state.generation;
+    uint64_t generation = reading->state.generations.current;
     char current[KEY_MAX_BYTES], previous[KEY_MAX_BYTES];
     uint64_t current_records = 0, previous_records = 0;
     key_orders(&reading->keys, generation, current);

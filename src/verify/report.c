@@ -61,7 +61,7 @@ void report_write_text(struct buffer *out, const struct report *report)
         return;
     }
     buffer_printf(out, "data set     %s* of %s, epoch %s, generation %" PRIu64 "\n", report->prefix,
-                  report->source, report->epoch, report->audit->set.generation);
+                  report->source, report->epoch, report->audit->set.generations.current);
     write_checked(out, report->audit);
     if (report->outcome == VERIFY_DIFFERS)
         write_findings(out, &report->audit->findings);
@@ -120,7 +120,7 @@ static void write_finding(struct buffer *out, const struct finding *finding)
 
 static void write_audit(struct buffer *out, const struct audit *audit)
 {
-    json_field_uint(out, "generation", audit->set.generation);
+    json_field_uint(out, "generation", audit->set.generations.current);
     if (audit->set.born_known)
         json_field_uint(out, "born_generation", audit->set.born_generation);
     write_counts(out, &audit->counts);

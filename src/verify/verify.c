@@ -46,7 +46,8 @@ static int read_everything(struct verification *v, struct reading *reading)
 
 static bool moved(const struct state *before, const struct state *after)
 {
-    return strcmp(before->epoch, after->epoch) != 0 || before->generation != after->generation ||
+    return strcmp(before->epoch, after->epoch) != 0 ||
+           !generations_equal(&before->generations, &after->generations) ||
            before->lanes != after->lanes ||
            memcmp(before->versions, after->versions, sizeof before->versions) != 0;
 }
@@ -68,7 +69,7 @@ static int begin(struct verification *v, struct error *error)
         code = reading_data_set(&v->source, &v->keys, &set, error);
     if (code)
         return code;
-    set.generation = v->state.generation;
+    set.generations = v->state.generations;
     if (v->audited)
         audit_done(&v->audit);
     audit_init(&v->audit, &set, v->options->findings_shown);

@@ -133,20 +133,20 @@ static void write_bare(struct bench *bench)
     char key[KEY_MAX_BYTES];
     uint32_t count;
     const struct touch *touches = batch_touches(bench->batch, &count);
-    key_orders(&bench->keys, bench->fence.generation, key);
+    key_orders(&bench->keys, bench->fence.generations.current, key);
     buffer_reset(&bench->command);
     resp_start(&bench->command, 2 + (size_t)count);
     resp_text(&bench->command, "HMGET");
     resp_text(&bench->command, key);
     for (uint32_t i = 0; i < count; i++)
-        resp_slice(&bench->command, touches[i].id);
+        resp_slice(&bench->command, touches[i].field);
     freeReplyObject(call(bench, &bench->command));
     buffer_reset(&bench->command);
     resp_start(&bench->command, 2 + 2 * (size_t)count);
     resp_text(&bench->command, "HSET");
     resp_text(&bench->command, key);
     for (uint32_t i = 0; i < count; i++) {
-        resp_slice(&bench->command, touches[i].id);
+        resp_slice(&bench->command, touches[i].field);
         resp_slice(&bench->command, touches[i].next);
     }
     freeReplyObject(call(bench, &bench->command));
@@ -312,7 +312,7 @@ static void set_up(struct bench *bench)
     keys_init(&bench->keys, "lt:");
     load_script(bench, lua_commit, bench->commit_sha);
     load_script(bench, lua_checkpoint, bench->checkpoint_sha);
-    bench->fence = (struct fence){.lane = 0, .version = 0, .generation = 2};
+    bench->fence = (struct fence){.lane = 0, .version = 0, .generations = {2, 1}};
     snprintf(bench->fence.owner, sizeof bench->fence.owner, "bench:1");
     snprintf(bench->fence.epoch, sizeof bench->fence.epoch, "0123456789abcdef");
     freeReplyObject(redisCommand(bench->redis, "FLUSHALL"));
@@ -321,7 +321,7 @@ static void set_up(struct bench *bench)
     key_lane(&bench->keys, 0, "ver", key);
     freeReplyObject(redisCommand(bench->redis, "SET %s 0", key));
     key_generation(&bench->keys, key);
-    freeReplyObject(redisCommand(bench->redis, "SET %s 2", key));
+    freeReplyObject(redisCommand(bench->redis, "SET %s 2:1", key));
     key_meta(&bench->keys, key);
     freeReplyObject(redisCommand(bench->redis, "HSET %s epoch 0123456789abcdef", key));
     bench->names = names_new();

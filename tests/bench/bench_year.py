@@ -43,7 +43,10 @@ def write_year(redis, days, records, cells_per_day=CELLS_PER_DAY):
     client.xadd(PREFIX + b"lane:0:feed", {"e": EMPTY_ENTRY}, id="1-0")
     client.set(PREFIX + b"lane:0:ver", 1)
     client.set(PREFIX + b"lane:0:ckpt", 1)
-    client.hset(PREFIX + b"meta", "born_generation", (now_ms - days * DAY_MS) // GENERATION_MS)
+    first = oldest_kept // GENERATION_MS
+    client.set(PREFIX + b"generation", f"{now_ms // GENERATION_MS}:{first}")
+    client.hset(PREFIX + b"meta", mapping={
+        "born_generation": (now_ms - days * DAY_MS) // GENERATION_MS, "packed_from": first})
     return days * orders_per_day
 
 

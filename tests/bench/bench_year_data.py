@@ -16,6 +16,7 @@ HOSTS, PRODUCTS, COUNTIES, PLATFORMS = 600, 3000, 300, ("douyin", "kuaishou", "t
 VERSION = b"1"  # of the one lane: every cell counts up to it, and its checkpoint stands there
 KEEP_MS = 400 * DAY_MS
 RECORDS_PER_COMMAND = 500
+ID_BASE = 6917 * 10**15  # ids are numbers of 19 digits
 BUFFER_BYTES = 1 << 20
 
 # name, first dimension, second dimension, kept by day: the rollups of include/livetally/rollup.h
@@ -179,7 +180,8 @@ def write_ledger(pipe, prefix, sales, first_day_ms, today_ms, orders_per_day, ge
                 _send_records(pipe, prefix, generation, chunk)
                 chunk, generation = [], time_ms // generation_ms
             one = heads[turn % len(heads)] + varint(time_ms)
-            chunk.append(b"$19\r\n6917%015d\r\n$%d\r\n%s\r\n" % (number, len(one), one))
+            field = b"\x13" + (ID_BASE + number).to_bytes(8, "big")  # see order_field.h
+            chunk.append(bulk(field) + bulk(one))
             written += 1
         _send_records(pipe, prefix, generation, chunk)
     return written

@@ -1,7 +1,8 @@
 /*
  * What Redis can't do for less: look up the ids of a batch, and write their records, in one pair of
- * commands. Nothing is fenced, fed or summed. Ids and records have the size of bench_load's, and
- * one batch is under way at a time, as a daemon has it. The hash is removed afterwards.
+ * commands. Nothing is fenced, fed or summed. Fields and records have the size that bench_load's
+ * orders have, and one batch is under way at a time, as a daemon has it. The hash is removed
+ * afterwards.
  */
 #include "floor_redis.h"
 
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "bench_common.h"
+#include "livetally/order_field.h"
 #include "livetally/record.h"
 #include "load_sales.h"
 #include "store/resp.h"
@@ -60,11 +62,12 @@ static size_t record_of(const struct sales_order *order, int64_t time_ms, char *
     return record_encode(&record, out);
 }
 
+/* The field that a packed generation has of the order. */
 static void put_id(struct floor *floor, uint64_t number)
 {
-    char id[24];
+    char id[24], room[ORDER_FIELD_MAX_BYTES];
     int size = snprintf(id, sizeof id, "69170000%011" PRIu64, number);
-    resp_slice(&floor->command, (struct slice){id, (size_t)size});
+    resp_slice(&floor->command, order_field_of((struct slice){id, (size_t)size}, room));
 }
 
 static void put_batch(struct floor *floor, uint64_t first, uint32_t count)

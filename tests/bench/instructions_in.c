@@ -129,7 +129,7 @@ static void way_in_init(struct way_in *in, struct counting *counting)
         message_init(&in->parcels[i].post.message);
     feed_reader_init(&in->reader);
     keys_init(&in->keys, "lt:");
-    in->fence = (struct fence){.lane = 0, .version = 1000, .generation = 2};
+    in->fence = (struct fence){.lane = 0, .version = 1000, .generations = {2, 1}};
     snprintf(in->fence.owner, sizeof in->fence.owner, "0123456789abcdef:0123456789abcdef");
     snprintf(in->fence.epoch, sizeof in->fence.epoch, "0123456789abcdef");
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import ledger
 from clients import Tool, Viewer, totals
 from events import order, refund
 from harness import Daemon, wait_for
@@ -133,11 +134,12 @@ def test_the_clock_steps_back_and_forward_a_day(clocked, clock):
 
 def age_ledger(client):
     """Makes everything in the ledger a generation older, as if that much time had gone by."""
-    generation = int(client.get("lt:{0}:generation"))
+    generation = ledger.generation(client)
     for old in (generation - 1, generation):
         if client.exists(f"lt:{{0}}:orders:{old}"):
             client.rename(f"lt:{{0}}:orders:{old}", f"lt:{{0}}:orders:{old - 1}")
-    client.set("lt:{0}:generation", generation - 1)
+    first = ledger.packed_from(client)
+    client.set("lt:{0}:generation", f"{generation - 1}:{first - 1}")
     return generation
 
 
@@ -148,10 +150,10 @@ def test_the_ledger_goes_on_by_generations(redis, daemon):
         daemon.stop()
         generation = age_ledger(client)
         daemon.restart()
-        wait_for(lambda: int(client.get("lt:{0}:generation")) == generation, 10,
+        wait_for(lambda: ledger.generation(client) == generation, 10,
                  "the next generation")
 
-    generation = int(client.get("lt:{0}:generation"))
+    generation = ledger.generation(client)
     now, older = f"lt:{{0}}:orders:{generation}", f"lt:{{0}}:orders:{generation - 1}"
     with Tool(daemon) as tool:
         assert tool.verdict(order("u", 1)) == "accepted"

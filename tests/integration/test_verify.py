@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import redis as redis_client
 
+import ledger
 from clients import Tool, feed_all, lines
 from events import order, refund
 from harness import (BUILD, Daemon, Folder, Process, RedisServer, free_port, livetally, now_ms,
@@ -101,9 +102,9 @@ class Vandal:
     def __init__(self, played):
         self.client, self.raw = played.client, played.raw
         self.saved = {}
-        self.generation = int(self.client.get(HEAD + "generation"))
+        self.generation = ledger.generation(self.client)
         self.orders = f"orders:{self.generation}"
-        self.order_ids = sorted(i.decode() for i in self.raw.hkeys(HEAD + self.orders)
+        self.order_ids = sorted(ledger.id_of(i) for i in self.raw.hkeys(HEAD + self.orders)
                                 if not i.startswith(b"early"))
 
     def key(self, name):
@@ -330,13 +331,13 @@ def test_a_data_set_of_many_generations(folder, redis, clock):
     now = time.time()
     clock.set(now - 62 * DAY)
     daemon = ClockedDaemon(folder, redis, clock)
-    born = int(client.get(HEAD + "generation"))
+    born = ledger.generation(client)
     with Tool(daemon) as tool:
         assert tool.verdict(order("u", 1)) == "accepted"
         assert tool.verdict(refund("u", 2, amount=50)) == "parked"
     daemon.stop()
 
-    client.set(HEAD + "generation", born + 1)
+    ledger.set_generation(client, born + 1)
     clock.set(now - 31 * DAY)
     daemon.restart()
     with Tool(daemon) as tool:
@@ -346,7 +347,7 @@ def test_a_data_set_of_many_generations(folder, redis, clock):
     assert (checked["orders"], checked["days_exact"]) == (2, 2), "nothing is forgotten yet"
 
     clock.set(now)
-    wait_for(lambda: client.get(HEAD + "generation") == str(born + 2), 15, "the next generation")
+    wait_for(lambda: ledger.generation(client) == born + 2, 15, "the next generation")
     with Tool(daemon) as tool:
         assert tool.verdict(order("u", 3)) == "accepted"
         assert tool.verdict(refund("u", 2, "r2", amount=7)) == "accepted"
@@ -388,7 +389,7 @@ def check_old_totals(server, client):
 def test_a_data_set_says_when_it_was_born(daemon, redis):
     """And one that doesn't (older daemons made none such) is used all the same."""
     client = redis.client()
-    assert client.hget(HEAD + "meta", "born_generation") == client.get(HEAD + "generation")
+    assert client.hget(HEAD + "meta", "born_generation") == str(ledger.generation(client))
     client.hdel(HEAD + "meta", "born_generation")
     daemon.stop()
     daemon.restart()

@@ -80,7 +80,7 @@ static inline struct data_set usual_set(void)
 {
     return (struct data_set){.calendar = {480},
                              .generation_ms = GENERATION_MS,
-                             .generation = GENERATION,
+                             .generations = {.current = GENERATION},
                              .born_known = true,
                              .born_generation = GENERATION,
                              .now_ms = NOW_MS,

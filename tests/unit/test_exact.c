@@ -11,7 +11,7 @@
 #define STEPS      120
 
 struct stored {
-    char id[16];
+    char id[32];
     char bytes[4096];
     size_t size; /* 0: nothing */
 };

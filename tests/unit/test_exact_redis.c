@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "exact_world.h"
+#include "livetally/order_field.h"
 #include "lua_scripts.h"
 #include "store/resp.h"
 
@@ -124,14 +125,14 @@ static void claim(struct redis_store *store, const char *instance, struct fence 
         resp_text(command, key);
     }
     const char *const arguments[] = {instance, token, LEASE_MS, "0123456789abcdef",
-                                     "7",      "",    "schema", "1"};
+                                     "7",      "",    "schema", "3"};
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
         resp_text(command, arguments[i]);
     redisReply *reply = call(store, command);
     assert_true(reply_is_array(reply, 7) && reply_is_text(reply->element[0], "claimed"));
     fence->lane = (uint32_t)reply->element[1]->integer;
     assert_true(reply_uint(reply->element[2], &fence->version));
-    assert_true(reply_uint(reply->element[3], &fence->generation));
+    assert_true(reply_generations(reply->element[3], &fence->generations));
     snprintf(fence->owner, sizeof fence->owner, "%s:%s", instance, token);
     snprintf(fence->epoch, sizeof fence->epoch, "%s", reply->element[4]->str);
     freeReplyObject(reply);
@@ -155,17 +156,22 @@ static void learn_ids(struct redis_store *store, struct seat *seat, uint64_t gen
     ids->filter = id_filter_new(reply->elements, 1000000);
     ids->complete = true;
     *ret_records = reply->elements;
-    for (size_t i = 0; i < reply->elements; i++)
-        (void)id_filter_add(ids->filter,
-                            ledger_hash(seat->judge.ledger, reply_slice(reply->element[i])));
+    for (size_t i = 0; i < reply->elements; i++) {
+        char room[ORDER_FIELD_DIGITS_MAX];
+        struct slice id = reply_slice(reply->element[i]);
+        if (generation_is_packed(&seat->fence.generations, generation))
+            assert_int_equal(0, order_field_read(id, room, &id));
+        (void)id_filter_add(ids->filter, ledger_hash(seat->judge.ledger, id));
+    }
     freeReplyObject(reply);
 }
 
 static void learn_all_ids(struct redis_store *store, struct seat *seat)
 {
     struct knowing *knowing = &store->knowing[seat->lane];
-    learn_ids(store, seat, seat->fence.generation, &seat->judge.current, &knowing->records);
-    learn_ids(store, seat, seat->fence.generation - 1, &seat->judge.previous,
+    learn_ids(store, seat, seat->fence.generations.current, &seat->judge.current,
+              &knowing->records);
+    learn_ids(store, seat, seat->fence.generations.current - 1, &seat->judge.previous,
               &knowing->previous_records);
 }
 
@@ -252,8 +258,8 @@ static void redis_look_up(struct world *world, struct seat *seat, const struct s
     struct redis_store *store = world->store_context;
     for (int place = PLACE_CURRENT; place <= PLACE_PREVIOUS; place++) {
         buffer_reset(&store->command);
-        lookup_encode(&store->command, &store->keys,
-                      seat->fence.generation - (place == PLACE_PREVIOUS), ids, count);
+        lookup_encode(&store->command, &store->keys, &seat->fence.generations,
+                      (enum record_place)place, ids, count);
         redisReply *reply = call(store, &store->command);
         assert_true(lookup_answer(reply, (enum record_place)place, ids, count, &seat->judge));
         freeReplyObject(reply);
@@ -353,14 +359,31 @@ static enum commit_result commit_or_lose(struct world *world, struct seat *seat)
     return redis_commit(world, seat);
 }
 
-/* The ledger begins its next generation: all there was is in the previous one now, and the seats
- * know nothing of it, but for one that knew all of what ended. */
-static void move_generation(struct redis_store *store, struct world *world)
+/* The ledger's generations before and after it moves on, by who made the data set. */
+static const struct passage {
+    const char *name;
+    const char *before;
+    const char *after;
+} passages[] = {
+    {"packed from its birth", "7:7", "8:7"},
+    {"not packed yet", "7", "8"},
+    {"packed from the next generation on", "7", "8:8"},
+    {"packed from the next generation on", "7", "8:8"},
+};
+
+static void set_generation(struct redis_store *store, const char *text)
 {
     char key[KEY_MAX_BYTES];
     key_generation(&store->keys, key);
+    freeReplyObject(redisCommand(store->redis, "SET %s %s", key, text));
+}
+
+/* The ledger begins its next generation: all there was is in the previous one now, and the seats
+ * know nothing of it, but for one that knew all of what ended. */
+static void move_generation(struct redis_store *store, struct world *world, const char *text)
+{
     learn_all_ids(store, &world->seats[0]);
-    freeReplyObject(redisCommand(store->redis, "INCR %s", key));
+    set_generation(store, text);
     for (int i = 0; i < SEATS; i++) {
         struct seat *seat = &world->seats[i];
         struct known_ids ended = seat->judge.current;
@@ -386,14 +409,40 @@ static long long record_count(struct redis_store *store, uint64_t generation)
     return count;
 }
 
+/* Every field is spelled as its generation spells, and there are ids of both kinds. */
+static void assert_spelling(struct redis_store *store, const struct generations *generations,
+                            uint64_t generation)
+{
+    char key[KEY_MAX_BYTES], room[ORDER_FIELD_DIGITS_MAX];
+    bool packed = generation_is_packed(generations, generation);
+    uint32_t numbers = 0, others = 0;
+    key_orders(&store->keys, generation, key);
+    redisReply *reply = redisCommand(store->redis, "HKEYS %s", key);
+    for (size_t i = 0; i < reply->elements; i++) {
+        struct slice field = reply_slice(reply->element[i]), id = field;
+        uint64_t number;
+        if (packed)
+            assert_int_equal(0, order_field_read(field, room, &id));
+        assert_true(id_ok(id));
+        if (order_field_number(id, &number))
+            numbers++;
+        else
+            others++;
+    }
+    freeReplyObject(reply);
+    assert_true(numbers > 10 && others > 5);
+}
+
 static const struct world_store redis_store_ops = {commit_or_lose, redis_look_up, redis_feed,
                                                    disturb};
 
 static void test_every_total_is_exact(void **state)
 {
     struct redis_store *store = *state;
-    for (uint64_t seed = 11; seed <= 13; seed++) {
+    for (uint64_t seed = 11; seed <= 14; seed++) {
+        const struct passage *passage = &passages[seed - 11];
         freeReplyObject(redisCommand(store->redis, "FLUSHALL"));
+        set_generation(store, passage->before);
         redisReply *reply = redisCommand(store->redis, "SCRIPT LOAD %s", lua_commit);
         snprintf(store->commit_sha, sizeof store->commit_sha, "%s", reply->str);
         freeReplyObject(reply);
@@ -406,19 +455,23 @@ static void test_every_total_is_exact(void **state)
             claim_seat(store, &world->seats[i]);
         for (int step = 0; step < STEPS / 2; step++)
             world_step(world);
-        uint64_t generation = world->seats[0].fence.generation;
+        uint64_t generation = world->seats[0].fence.generations.current;
+        assert_spelling(store, &world->seats[0].fence.generations, generation);
         long long closed = record_count(store, generation);
-        move_generation(store, world);
+        move_generation(store, world, passage->after);
         for (int step = 0; step < STEPS / 2; step++)
             world_step(world);
-        assert_int_equal(generation + 1, world->seats[0].fence.generation);
+        assert_int_equal(generation + 1, world->seats[0].fence.generations.current);
+        for (uint64_t g = generation; g <= generation + 1; g++)
+            assert_spelling(store, &world->seats[0].fence.generations, g);
         assert_true(record_count(store, generation) < closed); /* stubs left, nothing came */
-        print_message("seed %" PRIu64 ": %d orders, differed %u of %u interleaved, %u look-ups, "
+        print_message("seed %" PRIu64
+                      ", %s: %d orders, differed %u of %u interleaved, %u look-ups, "
                       "%u lanes stolen, %u commits late, %u answers lost, %u bulks, %" PRIu64
                       " looks, %" PRIu64 " spared, %u refused because others had committed\n",
-                      seed, world->model.order_count, world->differs, world->interleaved,
-                      world->lookups, store->stolen, store->late, store->lost, store->bulks,
-                      store->looked_for, store->spared, store->grown);
+                      seed, passage->name, world->model.order_count, world->differs,
+                      world->interleaved, world->lookups, store->stolen, store->late, store->lost,
+                      store->bulks, store->looked_for, store->spared, store->grown);
         assert_true(world->differs > STEPS / 3);
         assert_true(store->stolen > 5 && store->late > 5 && store->lost > 5);
         assert_true(store->spared > 100 && store->grown > 5);

@@ -152,7 +152,7 @@ static int setup(void **state)
     partition->phase = PHASE_LIVE;
     partition->options.known_orders = 1000;
     partition->options.feed_keep_ms = 60000;
-    partition->fence.generation = 5;
+    partition->fence.generations = (struct generations){.current = 5, .packed_from = 4};
     partition->ledger = ledger_new(1000, 1);
     keys_init(&partition->keys, "lt:");
     standing_init(partition);

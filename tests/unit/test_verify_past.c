@@ -48,7 +48,8 @@ static void test_orders_of_older_days_may(void **state)
     struct data_set set = usual_set();
     set.born_generation = 1;
     set.generation_ms = DAY_MS;
-    set.generation = (uint64_t)(NOW_MS / DAY_MS) + 1; /* the day began 16 h before the ledger */
+    set.generations.current =
+        (uint64_t)(NOW_MS / DAY_MS) + 1; /* the day began 16 h before the ledger */
     struct audit *audit = usual_audit(&set, CELLS);
     add_forgotten(audit, "1 1 500 0 0 0 5");
     audit_compare(audit);

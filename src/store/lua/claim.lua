@@ -2,10 +2,11 @@
 --
 -- KEYS  1 meta  2 generation  3 lane:0:owner  4 lane:0:ver  5 lane:1:owner  6 lane:1:ver … (16 lanes)
 -- ARGV  1 instance id (owner values are "<instance>:<token>")  2 token  3 lease in ms
---       4 a random epoch, for a new data set  5 generation by our clock, for a new data set
+--       4 a random epoch, for a new data set  5 number of the generation by our clock, for a new one
 --       6 once this process has held a lane: its number, with which its tokens begin; else ""
 --       then field, value pairs that meta must agree with (schema, currency, time zone …)
--- Returns { "claimed", lane, version, generation, epoch, 1 when we may rename keys (bulk.h), else 0,
+-- Returns { "claimed", lane, version, generation (generations.h), epoch,
+--           1 when we may rename keys (bulk.h), else 0,
 --           what became of a commit that was found half done: "finished", "undone", or "": none was }
 --       { "meta", field, theirs }     the data set was made with another configuration
 --       { "full" }                    every lane has an owner
@@ -17,6 +18,7 @@
 -- that held no lane yet may take one from another process of its instance: that is its own former
 -- self. Two that live and have the same id would take the lane from each other for ever.
 -- meta's born_generation need not agree: it tells an audit whether the ledger ever forgot anything.
+-- packed_from says what stands behind the colon of the generation, should that be changed by hand.
 
 -- A script that is forbidden a command stops half-way, with what it wrote before. So every command
 -- that scripts write with is tried here, on a key that never stays. Redis looks at its own state (out
@@ -39,9 +41,41 @@ for _, try in ipairs({
     return reply
   end
 end
+
+-- Whether numbers among a generation's fields are packed; nil: there are none among the first.
+local function looks_packed(number)
+  local orders = string.gsub(KEYS[1], 'meta$', string.format('orders:%.0f', number))
+  local found = call('HSCAN', orders, '0', 'COUNT', '1000')[2]
+  for i = 1, #found, 2 do
+    local is_packed = (string.byte(found[i]) or 32) < 32
+    if is_packed or #found[i] < 20 and string.find(found[i], '^%d+$') then
+      return is_packed
+    end
+  end
+end
+
+-- Of a new data set; or meta and generation were deleted by hand, and its ledger was not.
+local function packed_from_looks()
+  local now, before = looks_packed(ARGV[5]), looks_packed(ARGV[5] - 1)
+  if now == false then
+    return nil
+  end
+  return before and string.format('%.0f', ARGV[5] - 1) or ARGV[5]
+end
+
+local generation = call('GET', KEYS[2])
 if call('EXISTS', KEYS[1]) == 0 then
+  local packed_from
+  if generation then
+    packed_from = string.match(string.match(generation, '^open (%S+)') or generation, ':(%d+)$')
+  else
+    packed_from = packed_from_looks()
+  end
   call('HSET', KEYS[1], 'epoch', ARGV[4], unpack(ARGV, 7))
-  if call('SET', KEYS[2], ARGV[5], 'NX') then
+  if packed_from then
+    call('HSET', KEYS[1], 'packed_from', packed_from, 'schema', '3')
+  end
+  if not generation then
     call('HSET', KEYS[1], 'born_generation', ARGV[5])
   end
 end
@@ -51,7 +85,11 @@ for i = 7, #ARGV, 2 do
     return { 'meta', ARGV[i], theirs or '' }
   end
 end
-call('SET', KEYS[2], ARGV[5], 'NX')
+if not generation then
+  local packed_from = call('HGET', KEYS[1], 'packed_from')
+  generation = ARGV[5] .. (packed_from and ':' .. packed_from or '')
+  call('SET', KEYS[2], generation)
+end
 
 -- A commit between open and close, which locks all others out: see bulk.h. Its first script wrote
 -- version and feed before it moved the ledger to the gate.
@@ -81,9 +119,15 @@ local function mend(mark)
   return begun and set and 'finished' or 'undone'
 end
 
-local generation, mended = call('GET', KEYS[2]), ''
+local mended = ''
 if string.sub(generation, 1, 5) == 'open ' then
   mended = mend(generation)
+  generation = call('GET', KEYS[2])
+end
+local packed_from = call('HGET', KEYS[1], 'packed_from')
+if packed_from and string.find(generation, '^%d+$') then
+  generation = generation .. ':' .. packed_from
+  call('SET', KEYS[2], generation)
 end
 
 -- Tries, both ways, what a gate takes; and removes what a commit that wasn't done left in ours.
@@ -128,6 +172,6 @@ if call('EXISTS', KEYS[4 + 2 * lane]) == 0 then
   call('SET', KEYS[4 + 2 * lane], newest and string.match(newest[1], '^%d+') or checkpoint or '0')
 end
 return {
-  'claimed', lane, call('GET', KEYS[4 + 2 * lane]), call('GET', KEYS[2]), call('HGET', KEYS[1], 'epoch'),
+  'claimed', lane, call('GET', KEYS[4 + 2 * lane]), generation, call('HGET', KEYS[1], 'epoch'),
   may_rename((string.gsub(KEYS[4 + 2 * lane], 'ver$', 'gate'))), mended,
 }

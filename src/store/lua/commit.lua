@@ -16,6 +16,8 @@
 --         9 ids that stand in the current generation  10 their records
 --         11 ids that stand in the previous one, and not in the current  12 their records
 --         13 id, record … to set in the previous generation  14 ids that leave it
+--         and when the two generations spell ids differently (generations.h):
+--         15 those of 9, as the previous one does  16 those of 11, as the current one does
 --       for each catalog: its kind (not a list), ids, JSON of each as it stands ("" = nothing there),
 --         id, JSON … to set
 -- To close a gate:
@@ -28,6 +30,7 @@
 --       { "grown", "c" or "p" } when the current or previous generation has not that many records, or
 --       { "differs", then what is there for each assumption that fails:
 --         "r", id, place, record   or   "c", kind, id, json }          "" where there is nothing
+--           id: as it was asked for
 --           place: "n" nowhere, "c" current, "p" previous generation
 --
 -- Who knows all ids in a generation asks for few (standing.c). No record ever leaves the current
@@ -99,7 +102,8 @@ end
 local orders, previous_orders = KEYS[6], KEYS[7]
 local catalogs = #KEYS - (mark and 8 or 7)
 local has_known = #ARGV > 8 + 4 * catalogs
-local catalog_first = has_known and 15 or 9
+local has_both = #ARGV > 14 + 4 * catalogs
+local catalog_first = has_both and 17 or has_known and 15 or 9
 local differs
 
 if ARGV[4] ~= '' and call('HLEN', orders) ~= tonumber(ARGV[4]) then
@@ -145,14 +149,16 @@ if ARGV[6] ~= '' then
 end
 if has_known and ARGV[9] ~= '' then
   local ids, current = { unpacked(ARGV[9]) }, call('HMGET', orders, unpacked(ARGV[9]))
+  local before = has_both and { unpacked(ARGV[15]) } or ids
   for i, record in ipairs({ unpacked(ARGV[10]) }) do
     if current[i] ~= record then
-      report_record(ids[i], current[i], call('HGET', previous_orders, ids[i]))
+      report_record(ids[i], current[i], call('HGET', previous_orders, before[i]))
     end
   end
 end
 if has_known and ARGV[11] ~= '' then
-  local ids, current = { unpacked(ARGV[11]) }, call('HMGET', orders, unpacked(ARGV[11]))
+  local now = has_both and ARGV[16] or ARGV[11]
+  local ids, current = { unpacked(now) }, call('HMGET', orders, unpacked(now))
   local previous = get_previous(ARGV[11])
   for i, record in ipairs({ unpacked(ARGV[12]) }) do
     if current[i] or previous[i] ~= record then

@@ -13,7 +13,7 @@
 -- runs scripts whole: a cell is in its hash, or in a page, or (a newer version) in both.
 --
 -- A livetallyd that can't read pages must not take the day for empty: with the first page the data
--- set's schema becomes 2. That is the first write, and needs memory.
+-- set's schema becomes 2, unless it is beyond that. The first write needs memory.
 
 local call, unpack = redis.call, unpack
 local owner, epoch = call('GET', KEYS[1]), call('HGET', KEYS[2], 'epoch')
@@ -36,7 +36,9 @@ for k = 4, #KEYS do
   at = at + 1 + 2 * count
 end
 
-call('HSET', KEYS[2], 'schema', '2')
+if call('HGET', KEYS[2], 'schema') == '1' then
+  call('HSET', KEYS[2], 'schema', '2')
+end
 call('HSET', KEYS[3], ARGV[4], ARGV[5])
 call('PEXPIREAT', KEYS[3], ARGV[3])
 if ARGV[6] ~= '' then

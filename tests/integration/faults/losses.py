@@ -7,6 +7,7 @@ import redis as redis_client
 
 from clients import get
 from harness import wait_for
+from ledger import id_of
 from model import Model
 from proxy import Splitter, words
 from scene import errors_told, metric
@@ -110,9 +111,10 @@ def ledger(redis):
     client = redis_client.Redis(unix_socket_path=str(redis.socket))
     records = {}
     for key in client.scan_iter("lt:{0}:orders:*"):
-        for order_id, data in client.hscan_iter(key, count=1000):
+        for field, data in client.hscan_iter(key, count=1000):
+            order_id = id_of(field)
             assert order_id not in records
-            records[order_id.decode()] = _Record(data)
+            records[order_id] = _Record(data)
     return records
 
 

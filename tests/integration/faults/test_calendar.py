@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+import ledger
 import scene as scene_module
 from clients import Tool, Viewer
 from events import order
@@ -171,27 +172,36 @@ def test_midnight_under_load(folder, redis, clock, eve):
 
 # --- generations ----------------------------------------------------------------------------------
 
-def test_the_ledger_moves_on_under_load(folder, redis, clock):
+@pytest.mark.parametrize("older", [False, True], ids=["packed", "packed from then on"])
+def test_the_ledger_moves_on_under_load(folder, redis, clock, older):
     """Its generation ends while orders, their refunds and retries go on: what is a generation old
-    is still known. It ends with a step of the clock to what Redis's says: else nobody may end it."""
+    is still known, also when it is spelled otherwise (the data set is one that an older daemon made).
+    It ends with a step of the clock to what Redis's says: else nobody may end it."""
     real = time.time()
     days = min(range(31, 200), key=lambda d: real % (d * DAY))  # ended lately
     config = {**CALM, "data.generation_days": days}
     clock.set(real - real % (days * DAY) - 60)
     daemons = [ClockedDaemon(clock, folder, redis, config) for _ in range(2)]
+    if older:
+        for daemon in daemons:
+            daemon.stop()
+        ledger.make_older(redis.client())
+        for daemon in daemons:
+            daemon.restart()
     scene = without_minutes(Scene(daemons, 2 * EVENTS, size=16, window=4))
     scene.watch()
     client = redis.client()
-    before = int(client.get("lt:{0}:generation"))
+    before = ledger.generation(client)
     with scene.load() as load:
         load.wait_acks(20)
-        assert int(client.get("lt:{0}:generation")) == before
+        assert ledger.generation(client) == before
         clock.set(time.time())
-        wait_for(lambda: int(client.get("lt:{0}:generation")) == before + 1, 10, "the move")
+        wait_for(lambda: ledger.generation(client) == before + 1, 10, "the move")
         load.wait_acks(5)
     assert sum(r.accepted + r.parked for r in load.results) == scene.distinct, "none came twice"
     kept = [client.hlen(f"lt:{{0}}:orders:{g}") for g in (before, before + 1)]
     assert min(kept) > 100, "orders of both generations"
+    assert ledger.packed_from(client) == before + older
     assert sum(r.duplicates for r in load.results) > 100
     check_days(scene)
     scene.stop()

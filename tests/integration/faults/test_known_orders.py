@@ -5,6 +5,7 @@ import threading
 import pytest
 import redis as redis_client
 
+import ledger
 from clients import Tool, metrics, totals
 from events import order, refund
 from harness import wait_for
@@ -12,7 +13,6 @@ from proxy import Proxy
 from scene import CALM, ClockedDaemon, metric, sold, wait_ready
 from test_clock import DAY, Clock
 
-PREFIX = "lt:{0}:"
 # No checkpoint looks at hashes meanwhile; and other daemons' silence doesn't take a minute.
 CONFIG = {**CALM, "redis.checkpoint_ms": 60_000, "redis.feed_keep_ms": 1000}
 MANY = 12_000
@@ -183,7 +183,7 @@ def test_busy_daemons_look_up_without_being_refused(world):
 
 def asks_ledger(world, daemon, name, **options):
     """A trap for such a command about the current generation."""
-    key = PREFIX + "orders:" + world.redis.client().get(PREFIX + "generation")
+    key = ledger.key(ledger.generation(world.redis.client()))
     return daemon.redis.catch(name, when=lambda message: f"{key}\r\n".encode() in message, **options)
 
 
@@ -262,7 +262,7 @@ def test_a_commit_of_unknown_outcome_is_known_afterwards(world, daemon):
 
 def test_a_record_put_there_by_hand_is_seen(world, daemon):
     client = world.redis.client()
-    key = PREFIX + "orders:" + client.get(PREFIX + "generation")
+    key = ledger.key(ledger.generation(client))
     with Tool(daemon) as tool:
         wait_knows(daemon)
         assert tool.verdict(order("u", 1)) == "accepted"
@@ -276,7 +276,7 @@ def test_a_ledger_deleted_by_hand(world, daemon):
     with Tool(daemon) as tool:
         post_all(tool, orders("u", 100))
         wait_knows(daemon)
-        client.delete(PREFIX + "orders:" + client.get(PREFIX + "generation"))
+        client.delete(ledger.key(ledger.generation(client)))
         assert post_all(tool, orders("v", 100)) == (100, 0)
         assert post_all(tool, orders("v", 100)) == (0, 100)
 
@@ -319,9 +319,9 @@ def ending(folder, redis):
         return daemons[-1]
 
     def end():
-        before = int(redis.client().get(PREFIX + "generation"))
+        before = ledger.generation(redis.client())
         clock.set(now)
-        wait_for(lambda: int(redis.client().get(PREFIX + "generation")) == before + 1, 10,
+        wait_for(lambda: ledger.generation(redis.client()) == before + 1, 10,
                  "the next generation")
     yield make, end
     for daemon in daemons:
@@ -335,7 +335,7 @@ def test_what_is_known_goes_on_to_the_next_generation(redis, ending):
         post_all(tool, orders("u", MANY))
         assert tool.verdict(refund("w", 1)) == "parked"
         wait_knows(daemon)
-        ended = (PREFIX + "orders:" + redis.client().get(PREFIX + "generation") + "\r\n").encode()
+        ended = f"{ledger.key(ledger.generation(redis.client()))}\r\n".encode()
         read_again = daemon.redis.catch("hscan", when=lambda message: ended in message)
         end()
         assert post_all(tool, orders("v", 1000)) == (1000, 0)

@@ -41,18 +41,19 @@ def late_orders(scene, name, days=(5, 9)):
             for n, (who, what) in enumerate([(("h-late",), known), ((f"h-{name}",), {})])]
 
 
-def sealed_scene(world):
+def sealed_scene(world, schema=3):
     """A scene whose closed days are all sealed, and its daemon, started again."""
     scene = world.scene(EVENTS, config=CALM, watch=False)
     scene.load().finish()
     scene.daemon.stop()
+    world.redis.client().hset("lt:{0}:meta", "schema", schema)
     scene.daemon.restart()
     wait_sealed(scene)
     return scene
 
 
 def test_late_orders_open_a_day_again(world):
-    scene = sealed_scene(world)
+    scene = sealed_scene(world, schema=1)
     client = world.redis.client()
     assert len(sealed_keys(client)) > 10
     assert client.hget("lt:{0}:meta", "schema") == "2", "who can't read it keeps away"

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+import ledger
 from clients import Tool
 from harness import Daemon, RedisServer, livetally, wait_for
 from scene import World, errors_told, finish, metric, wait_ready
@@ -17,7 +18,7 @@ PREFIX = "lt:{0}:"
 # --- keys -----------------------------------------------------------------------------------------
 
 def ledger_key(client):
-    return PREFIX + "orders:" + client.get(PREFIX + "generation")
+    return ledger.key(ledger.generation(client))
 
 
 @pytest.mark.parametrize("key, named", [
@@ -160,7 +161,7 @@ def test_redis_emptied_under_load(world):
 
 
 @pytest.mark.parametrize("field, theirs, advice", [
-    ("schema", "3", "use the version of livetallyd that made it"),
+    ("schema", "4", "use the version of livetallyd that made it"),
     ("partitions", "4", "use the version of livetallyd that made it"),
     ("currency", "USD", "configure the same"), ("time_zone", "+09:00", "configure the same")])
 def test_a_data_set_of_another_kind_at_start(folder, redis, field, theirs, advice):
