@@ -332,6 +332,24 @@ def test_a_deleted_key_does_not_change_the_spelling(passage, key):
     assert_exact(passage.redis)
 
 
+def test_both_keys_go_on_telling_the_spelling(passage):
+    """Whichever of them is deleted, and then the other."""
+    client = passage.redis.client()
+    daemon = passage.daemon()
+    with Tool(daemon) as tool:
+        assert tool.post(*map(sale, IDS)).accepted == len(IDS)
+    said = client.get(HEAD + "generation")
+    daemon.stop()
+    client.hdel(HEAD + "meta", "packed_from")
+    daemon.restart()
+    daemon.stop()
+    client.delete(HEAD + "generation")
+    daemon.restart()
+    assert client.get(HEAD + "generation") == said
+    with Tool(daemon) as tool:
+        assert tool.post(*map(sale, IDS)).duplicates == len(IDS)
+
+
 def test_after_a_backup_of_an_older_data_set(passage):
     """Restored while the daemon runs, it goes by what it finds."""
     client = passage.redis.client()

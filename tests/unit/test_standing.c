@@ -58,8 +58,9 @@ bool partition_send(struct partition *partition, redis_reply_fn *done, void *con
     return note(context, done, "");
 }
 
-bool redis_link_command(struct redis_link *link, redis_reply_fn *done, void *context,
-                        const char *format, ...)
+__attribute__((format(printf, 4, 5))) bool redis_link_command(struct redis_link *link,
+                                                              redis_reply_fn *done, void *context,
+                                                              const char *format, ...)
 {
     char text[128];
     va_list arguments;
@@ -167,6 +168,7 @@ static int teardown(void **state)
     standing_close(&played->partition, NULL);
     uv_run(played->partition.loop, UV_RUN_DEFAULT);
     standing_done(&played->partition);
+    buffer_done(&played->partition.command);
     ledger_free(played->partition.ledger);
     return uv_loop_close(played->partition.loop);
 }

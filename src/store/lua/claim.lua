@@ -128,6 +128,8 @@ local packed_from = call('HGET', KEYS[1], 'packed_from')
 if packed_from and string.find(generation, '^%d+$') then
   generation = generation .. ':' .. packed_from
   call('SET', KEYS[2], generation)
+elseif not packed_from and string.find(generation, '^%d+:%d+$') then
+  call('HSET', KEYS[1], 'packed_from', string.match(generation, ':(%d+)$'), 'schema', '3')
 end
 
 -- Tries, both ways, what a gate takes; and removes what a commit that wasn't done left in ours.

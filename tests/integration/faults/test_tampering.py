@@ -109,7 +109,10 @@ def test_the_epoch_changed_by_hand_under_load(world):
     viewer = scene.viewers[0]
     with scene.load() as load:
         load.wait_acks(5)
+        held = scene.daemon.redis.catch("commit")
+        held.wait()
         world.redis.client().hset(PREFIX + "meta", "epoch", "feedfacefeedface")
+        held.release()
         viewer.wait(lambda: viewer.epoch == "feedfacefeedface", 10, "the epoch")
         assert load.running()
         load.hurry()
