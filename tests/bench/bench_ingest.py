@@ -65,6 +65,7 @@ QUICK = [
 FULL = [
     BASELINE,
     ONE_A_MESSAGE,
+    Shape("messages of 64, 3,000,000 orders", orders=3_000_000, targets=TARGETS_64),
     Shape("messages of 1000", batch=1000),
     Shape("1 connection", connections=1),
     Shape("100 connections", connections=100),
