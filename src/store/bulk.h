@@ -50,7 +50,8 @@
 struct bulk {
     uint32_t count;   /* of the records set in the current generation */
     uint32_t created; /* of them, those that did not stand there */
-    /* "open <generation> <lane> <version before> <bytes of the id> ", and then the last of them: */
+    /* "open <generation> <lane> <version before> <bytes of the field> ", and then the last of them:
+     */
     char mark[MARK_HEAD_BYTES];
     struct slice field, record;
     bool packed; /* is the generation */

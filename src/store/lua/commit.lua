@@ -22,8 +22,8 @@
 --         id, JSON … to set
 -- To close a gate:
 -- KEYS  1 generation  2 lane's gate  3 orders:<generation>  4 lane's version  5 lane's feed
--- ARGV  1 "close"  2 the mark: "open <generation> <lane> <version before> <bytes of the id> ", then the
---       id and the record that HSET set last
+-- ARGV  1 "close"  2 the mark: "open <generation> <lane> <version before> <bytes of the field> ", then the
+--       field and the record that HSET set last
 --
 -- Returns 1 when done, 0 when a gate was closed with nothing done, or
 --       { "fence", owner, version, generation, epoch } as they are, or
