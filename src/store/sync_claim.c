@@ -328,7 +328,6 @@ static void claim(struct partition *partition)
     char key[KEY_MAX_BYTES], token[17 + sizeof OWNER_READS_PACKED], zone[7], span[24];
     snprintf(token, sizeof token, "%s%08" PRIx32 OWNER_READS_PACKED, partition->process,
              ++partition->claims);
-    partition_random_hex(partition->new_epoch);
     partition->feed_token = strtoull(token, NULL, 16);
     snprintf(partition->fence.owner, sizeof partition->fence.owner, "%s:%s", partition->instance,
              token);
@@ -451,6 +450,8 @@ void sync_start(struct partition *partition)
 #undef X
     };
     partition->next_sync_ms = 0;
+    /* Once for all claims of this way in: the first may make the data set, and the next take it. */
+    partition_random_hex(partition->new_epoch);
     memset(partition->script_sha, 0, sizeof partition->script_sha);
     for (int script = 0; script < SCRIPT_COUNT; script++)
         redis_link_command(partition->link, done[script], partition, "SCRIPT LOAD %s",

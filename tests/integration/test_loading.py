@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+import ledger
 from clients import Tool, Viewer, feed_all, get, lines, metrics, totals
 from events import host, order, session
 from harness import EVENTS, PATIENCE, Daemon, RedisServer, livetallyd, now_ms, wait_for
@@ -216,8 +217,15 @@ def test_redis_restored_to_before_a_lane_existed(folder):
     second.stop()
 
 
-def test_redis_emptied_under_a_running_daemon(redis, daemon):
-    """All is lost, which is told; and then it goes on from zero."""
+@pytest.mark.parametrize("schema", ["3", "2", "1"])
+def test_redis_emptied_under_a_running_daemon(redis, daemon, schema):
+    """All is lost, which is told; and then it goes on from zero. What is made anew is of the newest
+    schema, whatever it was."""
+    if schema != "3":
+        daemon.stop()
+        ledger.make_older(redis.client())
+        redis.client().hset(ledger.HEAD + "meta", "schema", schema)
+        daemon.restart()
     with Tool(daemon) as tool, Viewer(daemon) as viewer:
         viewer.subscribe("total", "top/hosts")
         assert tool.post(*(order("a", n) for n in range(5))).accepted == 5
@@ -227,7 +235,8 @@ def test_redis_emptied_under_a_running_daemon(redis, daemon):
         viewer.wait(lambda: viewer.epoch not in (None, epoch), 10, "the new epoch")
         viewer.wait_until(lambda v: v["total"]["all"]["orders"] == v["top/hosts"]["of"] == 0)
         assert len(viewer.of_type("snapshot")) == 2
-        check_loss_is_told(daemon, epoch)
+        check_loss_is_told(daemon, f"redis was empty: the data set of epoch {epoch} is gone")
+        assert redis.client().hget(ledger.HEAD + "meta", "schema") == "3"
         assert tool.verdict(order("a", 1)) == "accepted"
         viewer.wait_until(lambda v: v["total"]["all"]["orders"] == v["top/hosts"]["of"] == 1)
 
