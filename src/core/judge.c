@@ -9,6 +9,7 @@
 #include "batch_private.h"
 #include "livetally/grant.h"
 #include "livetally/verdict.h"
+#include "refunds.h"
 
 struct judging {
     struct batch *batch;
@@ -275,27 +276,6 @@ static bool order_with_defaults(const struct judging *j, struct record *record)
     return true;
 }
 
-/* Refunds that waited for this order: counted in order of arrival while they fit, else void. */
-static void settle_parked(struct record *record, struct metrics *delta)
-{
-    int64_t amount = 0, quantity = 0;
-    for (uint32_t i = 0; i < record->refund_count; i++) {
-        struct record_refund *refund = &record->refunds[i];
-        bool fits = refund->amount <= record->amount - amount &&
-                    refund->quantity <= record->quantity - quantity &&
-                    !differs(refund->host, record->host);
-        refund->state = fits ? REFUND_APPLIED : REFUND_VOID;
-        refund->host = (struct slice){NULL, 0};
-        if (!fits)
-            continue;
-        amount += refund->amount;
-        quantity += refund->quantity;
-        delta->v[METRIC_REFUNDS]++;
-        delta->v[METRIC_REFUNDED] += refund->amount;
-        delta->v[METRIC_RETURNED] += refund->quantity;
-    }
-}
-
 static void judge_order(const struct judging *j)
 {
     const struct event *event = j->event;
@@ -322,7 +302,8 @@ static void judge_order(const struct judging *j)
     delta.v[METRIC_ORDERS] = 1;
     delta.v[METRIC_UNITS] = record->quantity;
     delta.v[METRIC_GROSS] = record->amount;
-    settle_parked(record, &delta);
+    if (record->refund_count)
+        refunds_settle(record, &delta);
     if (overflows(j, &delta)) {
         reject(j, REJECT_OVERFLOW, "amount", "totals would exceed what can be counted");
         return;
@@ -365,18 +346,6 @@ static void judge_known_refund(const struct judging *j, const struct record *rec
         j->post->duplicates++;
 }
 
-/* What applied refunds leave of an order. */
-static void what_is_left(const struct record *record, int64_t *ret_amount, int64_t *ret_quantity)
-{
-    *ret_amount = record->amount;
-    *ret_quantity = record->quantity;
-    for (uint32_t i = 0; i < record->refund_count; i++)
-        if (record->refunds[i].state == REFUND_APPLIED) {
-            *ret_amount -= record->refunds[i].amount;
-            *ret_quantity -= record->refunds[i].quantity;
-        }
-}
-
 /* Applies or parks a new refund as record->refunds[refund_count]. False: rejected. */
 static bool settle_refund(const struct judging *j, struct record *record,
                           struct record_refund *refund)
@@ -395,7 +364,7 @@ static bool settle_refund(const struct judging *j, struct record *record,
         return true;
     }
     int64_t amount, quantity;
-    what_is_left(record, &amount, &quantity);
+    refunds_left(record, &amount, &quantity);
     if (refund->amount > amount || refund->quantity > quantity) {
         reject(j, REJECT_REFUND_EXCEEDS_ORDER, refund->amount > amount ? "amount" : "quantity",
                "refunds can't exceed what was paid nor the units sold");

@@ -82,8 +82,11 @@ class Model:
         self.orders[event["order_id"]] = record
         self._count(record, record["time"], now,
                     orders=1, units=record["quantity"], gross=record["amount"])
-        for refund in self.refunds[event["order_id"]].values():  # those that waited
-            refund["state"] = self._settle(event["order_id"], record, refund, now)
+        waiting = self.refunds.pop(event["order_id"], {})
+        for refund_id, refund in waiting.items():
+            if refund["host_id"] in (None, record["host_id"]):
+                refund["state"] = self._settle(event["order_id"], record, refund, now)
+                self.refunds[event["order_id"]][refund_id] = refund
         return "accepted"
 
     def _refund(self, event, now):
@@ -112,8 +115,7 @@ class Model:
     def _settle(self, order_id, order, refund, now):
         applied = [r for r in self.refunds[order_id].values() if r["state"] == "applied"]
         if (sum(r["amount"] for r in applied) + refund["amount"] > order["amount"]
-                or sum(r["quantity"] for r in applied) + refund["quantity"] > order["quantity"]
-                or refund["host_id"] not in (None, order["host_id"])):
+                or sum(r["quantity"] for r in applied) + refund["quantity"] > order["quantity"]):
             return "void"
         self._count(order, refund["time"], now,
                     refunds=1, refunded=refund["amount"], returned=refund["quantity"])

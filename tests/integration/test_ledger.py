@@ -143,6 +143,26 @@ def test_at_most_64_refunds_an_order(shared, tool, uid, order_first):
     assert sums(shared, uid)[3:5] == (64, 64)
 
 
+def test_parked_refunds_of_another_host_take_no_place(shared, tool, uid):
+    """They were acked as parked, and are the order's no more than if they came now."""
+    others = [refund(uid, refund_id=f"r{n}", amount=1, host_id="other") for n in range(60)]
+    own = [refund(uid, refund_id=f"r{n}", amount=2, host_id=uid) for n in range(60)]
+    parked = [refund(uid, refund_id="a", amount=600), refund(uid, refund_id="b", amount=500),
+              *others, refund(uid, refund_id="c", amount=100, host_id=uid)]
+    assert tool.post(*parked).parked == 63
+    assert {r["code"] for r in tool.post(*own).rejected} == {"conflict"}, "the ids are taken"
+    assert tool.verdict(order(uid, amount=1000)) == "accepted"
+    assert sums(shared, uid) == (1, 1, 1000, 2, 700, 0, 300)
+    assert [(r["code"], r["field"]) for r in tool.post(*others).rejected] == [
+        ("conflict", "host_id")] * 60
+    assert tool.verdict(refund(uid, refund_id="b", amount=500)) == "refund_exceeds_order"
+    assert tool.post(*own).accepted == 60
+    assert tool.post(*own, parked[0], parked[-1]).duplicates == 62
+    assert sums(shared, uid) == (1, 1, 1000, 62, 820, 0, 180)
+    assert tool.verdict(refund(uid, refund_id="r60", amount=1)) == "accepted"
+    assert tool.verdict(refund(uid, refund_id="r61", amount=1)) == "too_many_refunds"
+
+
 def test_a_refund_counts_on_its_own_day(shared, tool, uid):
     now = now_ms()
     yesterday = now - 86_400_000

@@ -277,14 +277,17 @@ static inline struct model_verdict model_pay(struct model *model, const struct m
     order->quantity = event->quantity;
     order->amount = event->amount;
     order->time_ms = event->time_ms;
-    for (int i = 0; i < order->refund_count; i++) {
+    struct model_order waiting = *order;
+    order->refund_count = 0;
+    for (int i = 0; i < waiting.refund_count; i++) {
         int64_t amount, quantity;
-        struct model_refund *refund = &order->refunds[i];
+        struct model_refund refund = waiting.refunds[i];
+        if (refund.host >= 0 && refund.host != order->host)
+            continue;
         model_left(order, &amount, &quantity);
-        refund->state = refund->amount <= amount && refund->quantity <= quantity &&
-                                (refund->host < 0 || refund->host == order->host)
-                            ? MODEL_APPLIED
-                            : MODEL_VOID;
+        refund.state =
+            refund.amount <= amount && refund.quantity <= quantity ? MODEL_APPLIED : MODEL_VOID;
+        order->refunds[order->refund_count++] = refund;
     }
     return (struct model_verdict){VERDICT_ACCEPTED, 0};
 }

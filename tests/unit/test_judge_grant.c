@@ -96,7 +96,8 @@ static void assert_rejected(struct fixture *f, const char *text, enum rejection_
     assert_int_equal(f->post->message.rejection_count, 1);
     assert_string_equal(rejection_code_name(f->post->message.rejections[0].code),
                         rejection_code_name(code));
-    assert_string_equal(f->post->message.rejections[0].field, field);
+    if (field)
+        assert_string_equal(f->post->message.rejections[0].field, field);
     assert_false(batch_changes(f->batch));
 }
 
@@ -204,6 +205,32 @@ static void test_a_parked_refund_of_nobody_is_not_ours(void **state)
     assert_taken(f, REFUND("b", "r", "ling", "100"), VERDICT_DUPLICATE);
 }
 
+/* Nor are its places: what others park under an id of ours goes when our order comes, and what they
+ * get for it then is what everybody gets who isn't ours. */
+static void test_what_others_park_takes_no_place(void **state)
+{
+    struct fixture *f = *state;
+    char text[256];
+    recorded(f, REFUND("a", "mine", "ling", "100"));
+    for (int i = 1; i < 64; i++) {
+        snprintf(text, sizeof text, REFUND("a", "r%d", "wang", "1"), i);
+        recorded(f, text);
+    }
+    recorded(f, ORDER("a", "ling"));
+    assert_int_equal(f->judge.lane_total.v[METRIC_REFUNDED], 100);
+    post(f, REFUND("a", "r1", "wang", "1"), NULL);
+    assert_int_equal(f->post->message.rejections[0].code, REJECT_CONFLICT);
+    assert_string_equal(f->post->message.rejections[0].field, "host_id");
+    for (int i = 1; i < 64; i++) {
+        snprintf(text, sizeof text, REFUND("a", "r%d", "ling", "2"), i);
+        assert_taken(f, text, VERDICT_ACCEPTED);
+        recorded(f, text);
+    }
+    assert_rejected(f, REFUND("a", "r64", "ling", "2"), REJECT_TOO_MANY_REFUNDS, NULL);
+    assert_taken(f, REFUND("a", "mine", "ling", "100"), VERDICT_DUPLICATE);
+    assert_int_equal(f->judge.lane_total.v[METRIC_REFUNDED], 100 + 63 * 2);
+}
+
 static void test_names(void **state)
 {
     struct fixture *f = *state;
@@ -238,6 +265,7 @@ int main(void)
         TEST(test_refunds),
         TEST(test_of_an_order_of_another_host_only_that_it_is_there),
         TEST(test_a_parked_refund_of_nobody_is_not_ours),
+        TEST(test_what_others_park_takes_no_place),
         TEST(test_names),
         TEST(test_nothing_is_looked_up_in_vain),
     };
