@@ -40,7 +40,7 @@ class Row {
   set(row, index, most) {
     const { page } = this;
     this.gross = row.gross;
-    const name = page.lookup.find(this.kind, this.id, page.lang) ?? row.name ?? this.id;
+    const name = page.nameOf(this.kind, row);
     this.rank.set(String(index + 1));
     this.name.set(name);
     this.title.set(name === this.id ? name : `${name} (${this.id})`);
@@ -72,6 +72,7 @@ export function makeBoard(page, { of, topic, long = false }) {
   const body = el('tbody', { role: 'rowgroup', class: long ? 'long' : '' });
   const count = new Text();
   const rows = new Map();
+  let drawn; // rows as they stand on the screen; undefined until there are any to know of
   let rowPx = 0;
   const allTime = /[?&](session=|period=all)|^top\/sessions/.test(topic);
   const empty = el('p', { class: 'empty' }, page.t(allTime ? 'noneYet' : 'noneToday'));
@@ -91,11 +92,10 @@ export function makeBoard(page, { of, topic, long = false }) {
       empty));
 
   function csv() {
-    const shown = page.live.get(topic)?.rows ?? [];
-    return {
+    return drawn && {
       name: topic.replace(/[^\w.-]+/g, '-'),
       header: COLUMNS.map((key) => page.t(key)),
-      rows: shown.map((row, i) => [i + 1, ...page.rankedCells(kind, row)]),
+      rows: drawn.map((row, i) => [i + 1, ...page.rankedCells(kind, row)]),
     };
   }
 
@@ -109,6 +109,7 @@ export function makeBoard(page, { of, topic, long = false }) {
     update() {
       const board = page.live.get(topic);
       const shown = board?.rows ?? [];
+      drawn = board?.rows;
       const most = Math.max(1, ...shown.map((row) => row.gross));
       const ids = new Set(shown.map((row) => row.id));
       for (const [id, row] of rows) {

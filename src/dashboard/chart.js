@@ -152,7 +152,8 @@ export function makeChart(page, { topic }) {
     el('div', { class: 'chart-frame' }, box, empty),
     ...(uplot ? [] : [el('p', { class: 'footnote' }, page.t('chartSimple'))]));
   let drawer;
-  let data;
+  let data; // as it is drawn
+  let known = false; // whether it is of anything
   let minute;
   let described = ''; // the minute, and whether anything was sold
   let hovered = null;
@@ -186,12 +187,13 @@ export function makeChart(page, { topic }) {
 
   function update() {
     const now = page.now();
-    data = windowOf(page.live.get(topic), now);
+    const series = page.live.get(topic);
+    known = series !== undefined;
+    data = windowOf(series, now);
     drawer ??= uplot ? plot(page, box, (index) => { hovered = index; tell(); }) : shapes(box);
     drawer.set(data);
     tell();
     minute = Math.floor(now / MINUTE_MS);
-    const known = page.live.get(topic) !== undefined;
     const about = known ? `${minute} ${isEmpty()}` : '';
     if (about !== described) describe();
     described = about;
@@ -200,7 +202,7 @@ export function makeChart(page, { topic }) {
 
   function csv() {
     const [times, gross, refunded] = data;
-    return {
+    return known && {
       name: topic.replace(/[^\w.-]+/g, '-'),
       header: ['minute', 'gross', 'refunded'].map((name) => page.t(name)),
       rows: times.map((at, i) => [page.dateTime(at), plainYuan(gross[i]), plainYuan(-refunded[i])]),

@@ -93,10 +93,11 @@ export class Connection {
     this.asked = false;
   }
 
-  /* Draws what `live` says of itself: its last "state" event, or what it began with. */
+  /* Draws what `live` says of itself: its last "state" event, or what it began with. The page knows
+     of it already. */
   draw(told, hasToken) {
     const { page } = this;
-    const time = told.since ? page.clock(told.since) : '';
+    const time = told.since ? page.clock(page.asOf()) : '';
     const denied = DENIED.includes(told.reason);
     let shown = told.state;
     let words = page.t('live');

@@ -130,6 +130,7 @@ function meet(epoch) {
 }
 
 function drawState() {
+  if (page) page.since = told.stale ? told.since : null;
   connection?.draw(told, token !== undefined);
 }
 

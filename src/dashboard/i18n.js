@@ -63,6 +63,7 @@ export const TEXTS = {
   time: ['Time', '时间'],
   minute: ['Minute', '分钟'],
   period: ['Period', '期间'],
+  asOf: ['As of', '数据截至'],
   spoken: [
     '{title}: {gross}, net {net}, {orders} orders',
     '{title}：{gross}，净额 {net}，{orders} 单',

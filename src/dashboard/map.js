@@ -51,6 +51,7 @@ export function makeMap(page, { current } = {}) {
   const tiles = page.lookup.places.provinces.map((tile) => new Tile(page, tile, current));
   const legend = Array.from({ length: STEPS + 1 }, (_, i) => (
     el('span', { class: 'tile', 'data-step': i })));
+  let drawn; // rows as the tiles show them
   const node = el('section', { class: 'panel map', 'aria-labelledby': 'map-title' },
     page.panelHead('map-title', page.t('map'), {
       note: [`${page.t('today')} · ${page.t('schematic')}`],
@@ -61,11 +62,10 @@ export function makeMap(page, { current } = {}) {
       page.t('more')));
 
   function csv() {
-    const rows = page.live.get(TOPIC)?.rows ?? [];
-    return {
+    return drawn && {
       name: 'provinces',
       header: ['code', 'name', 'orders', 'units', 'gross', 'refunded', 'net'].map((key) => page.t(key)),
-      rows: rows.map((row) => page.rankedCells('province', row)),
+      rows: drawn.map((row) => page.rankedCells('province', row)),
     };
   }
 
@@ -74,7 +74,8 @@ export function makeMap(page, { current } = {}) {
     topics: [TOPIC],
     restMs: 1000,
     update() {
-      const rows = page.live.get(TOPIC)?.rows ?? [];
+      drawn = page.live.get(TOPIC)?.rows;
+      const rows = drawn ?? [];
       const byId = new Map(rows.map((row) => [row.id, row]));
       const most = Math.max(1, ...rows.map((row) => row.gross));
       for (const tile of tiles) tile.set(byId.get(tile.id), most);

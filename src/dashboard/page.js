@@ -16,6 +16,7 @@ export class Page {
     this.lang = lang;
     this.lookup = lookup;
     this.live = undefined; // set by who connects
+    this.since = null; // when figures were last of now, by the local clock; null while they are
   }
 
   t(key, values) {
@@ -68,20 +69,35 @@ export class Page {
     return this.live.serverNow();
   }
 
+  /* The name of what a row ranks. */
+  nameOf(kind, row) {
+    return this.lookup.find(kind, row.id, this.lang) ?? row.name ?? row.id;
+  }
+
+  /* The server's time of what the figures say. */
+  asOf() {
+    return this.now() - (this.since === null ? 0 : Date.now() - this.since);
+  }
+
   /* A ranked row as cells of a file: id, name, orders, units, gross, refunded, net. */
   rankedCells(kind, row) {
-    return [row.id, this.lookup.name(kind, row.id, this.lang), row.orders, row.units,
+    return [row.id, this.nameOf(kind, row), row.orders, row.units,
       ...[row.gross, row.refunded, row.net].map(plainYuan)];
   }
 
   /*
    * The head of a panel: its title (a link if `href`), a note beside it, and a button that saves
-   * what `csv` returns, {name, header, rows}.
+   * what `csv` returns: {name, header, rows} of what stands on the screen, nothing if nothing does.
+   * What the daemon says meanwhile may be newer, or gone as long as it is being asked again. A file
+   * outlives its page, so each row says of when it is.
    */
   panelHead(id, title, { note, href, csv } = {}) {
     const save = () => {
-      const { name, header, rows } = csv();
-      download(`livetally-${name}.csv`, csvText(header, rows));
+      const table = csv();
+      if (!table) return;
+      const asOf = this.dateTime(this.asOf());
+      download(`livetally-${table.name}.csv`, csvText([...table.header, this.t('asOf')],
+        table.rows.map((row) => [...row, asOf])));
     };
     const label = this.t('csv', { what: title });
     return el('div', { class: 'head' },

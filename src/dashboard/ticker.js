@@ -61,6 +61,7 @@ export function makeTicker(page, { topic }) {
   const rows = Array.from({ length: ROWS }, () => new Row(page));
   let rowPx = 0;
   let flood = false;
+  let known = false; // whether the rows are of anything
   const empty = el('p', { class: 'empty' }, page.t('tickerNone'));
   const body = el('tbody', { role: 'rowgroup' }, ...rows.map((row) => row.node));
   const node = el('section', { class: 'panel ticker', 'aria-labelledby': 'ticker-title' },
@@ -74,7 +75,7 @@ export function makeTicker(page, { topic }) {
   rows.forEach((row) => row.set(undefined));
 
   function csv() {
-    return {
+    return known && {
       name: 'orders',
       header: ['time', 'host', 'name', 'product', 'name', 'county', 'name', 'units', 'amount']
         .map((key) => page.t(key)),
@@ -97,7 +98,9 @@ export function makeTicker(page, { topic }) {
       if (resized || rowPx === 0) rowPx = rows[0].node.offsetHeight;
     },
     update() {
-      const orders = (page.live.get(topic)?.orders ?? []).slice(0, ROWS);
+      const ticker = page.live.get(topic);
+      known = ticker !== undefined;
+      const orders = (ticker?.orders ?? []).slice(0, ROWS);
       const fresh = Math.min(ROWS, countNew(orders, rows[0].order));
       flood = fresh >= ROWS;
       const moves = fresh <= MOVE_AT_MOST && rows[0].order && mayMove() && !document.hidden;

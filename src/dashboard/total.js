@@ -99,6 +99,7 @@ export function makeTotal(page, { scope, session = false, note }) {
   const spoken = new Text();
   let spokenAt = -Infinity;
   let spokenGross;
+  let drawn; // what the figures show
 
   const node = el('section', { class: 'panel total', 'aria-labelledby': 'total-title' },
     page.panelHead('total-title', heading, { csv: () => csv() }),
@@ -127,13 +128,12 @@ export function makeTotal(page, { scope, session = false, note }) {
   }
 
   function csv() {
-    const payload = page.live.get(scope);
-    const rows = periods(payload).filter(([, metrics]) => metrics).map(([period, metrics]) => [
+    const rows = periods(drawn).filter(([, metrics]) => metrics).map(([period, metrics]) => [
       page.t(period === 'today' ? 'today' : 'allTime'),
       ...COLUMNS.map((key) => (
         ['gross', 'refunded', 'net'].includes(key) ? plainYuan(metrics[key]) : metrics[key])),
     ]);
-    return { name: 'totals', header: ['period', ...COLUMNS].map((key) => page.t(key)), rows };
+    return drawn && { name: 'totals', header: ['period', ...COLUMNS].map((key) => page.t(key)), rows };
   }
 
   return {
@@ -141,6 +141,7 @@ export function makeTotal(page, { scope, session = false, note }) {
     topics: [scope],
     update() {
       const payload = page.live.get(scope);
+      drawn = payload;
       const metrics = session ? payload?.all : payload?.today;
       hero.set(metrics?.gross);
       first.set(metrics);

@@ -1,5 +1,6 @@
 """What tests of the dashboard read off the screen. Amounts are taken from the exact form, which
 the page tells of what is pointed at: what is shown may be short, or grouped in another way."""
+import csv
 import re
 from decimal import Decimal
 
@@ -38,6 +39,21 @@ ROWS = TOLD + """
         top: row.getBoundingClientRect().top,
     }));
 """
+
+# Clicks on a CSV button: what the browser would save, and the rows on the screen at that moment.
+SAVE = """
+    const [panel, done] = arguments;
+    const [makeUrl, click] = [URL.createObjectURL, HTMLAnchorElement.prototype.click];
+    let name = null;
+    let text = '';
+    URL.createObjectURL = (blob) => { text = blob.text(); return '#'; };
+    HTMLAnchorElement.prototype.click = function () { name = this.download; };
+    document.querySelector(`.panel.${panel} button.csv`).dispatchEvent(new MouseEvent('click'));
+    URL.createObjectURL = makeUrl;
+    HTMLAnchorElement.prototype.click = click;
+    const rows = (function () { %s }).call(null, panel);
+    Promise.resolve(text).then((saved) => done([name, saved, rows]));
+""" % ROWS
 
 # Panels and what stands in the head, with what they overlap or stick out of.
 MISPLACED = """
@@ -121,6 +137,14 @@ def board(browser, name):
 def expected_board(daemon, topic):
     rows = totals(daemon, topic)["topics"][topic]["rows"]
     return [(row["id"], row["gross"]) for row in rows]
+
+
+def save(browser, panel):
+    """(name, header, lines, board) of the file that the panel's CSV button makes; `board` are the
+    rows of that ranking on the screen at that moment. The name is None where nothing is saved."""
+    name, text, shown = browser.driver.execute_async_script(SAVE, panel)
+    header, *lines = list(csv.reader(text.removeprefix("\ufeff").splitlines())) or [[]]
+    return name, header, lines, [{**row, "gross": fen(row["gross"])} for row in shown]
 
 
 def state(browser):

@@ -9,7 +9,7 @@ import pytest
 from browser import PHONE, WALL, eventually
 from clients import post_events, totals
 from dashboard import (MISPLACED, board, expected_board, expected_figures, fen, figures, open_live,
-                       shows, state)
+                       save, shows, state)
 from events import host, order, product, refund, session
 from harness import Daemon, Folder, RedisServer, livetally, now_ms
 from conftest import WITH_NAMES
@@ -17,14 +17,6 @@ from conftest import WITH_NAMES
 LONG = "A very long name of something that nobody would ever call so, but 名字特别长特别长特别长特别长"
 LARGEST = 10**10  # fen: the largest amount of an order
 EVIL = "=HYPERLINK(\"http://x\")"
-
-# What a click on a CSV button would save, kept instead.
-KEEP_DOWNLOADS = """
-    window.saved = [];
-    URL.createObjectURL = (blob) => { blob.text().then((text) => saved.push(text)); return '#'; };
-    HTMLAnchorElement.prototype.click = function () { saved.push(this.download); };
-"""
-
 
 def simulated(orders=400, hosts=30):
     made = livetally("simulate", "--print", "--orders", orders, "--hosts", hosts, "--seed", 3)
@@ -203,31 +195,21 @@ def test_a_screen_without_a_chart_says_why(browser, still, address, has_chart):
 def test_what_is_shown_can_be_saved(browser, still):
     open_live(browser, still.url)
     eventually(lambda: len(board(browser, "hosts")) == 10)
-    browser.js(KEEP_DOWNLOADS)
-    for button in browser.find_all("button.csv"):
-        button.click()
-    eventually(lambda: browser.js("return saved.length") == 2 * len(browser.find_all("button.csv")))
-    saved = browser.js("return saved")
-    hosts = next(text for text in saved if "many-0" in text and "Rank" in text)
-    lines = hosts.removeprefix("\ufeff").split("\r\n")
-    assert lines[0] == "Rank,Id,Name,Orders,Units,Gross,Refunded,Net"
-    for line, (name, gross) in zip(lines[1:], expected_board(still.daemon, "top/hosts")):
-        assert line.split(",")[1] == name
-        assert f",{gross // 100}.{gross % 100:02}," in line
-    assert any(name == "livetally-top-hosts.csv" for name in saved)
+    name, header, lines, _ = save(browser, "hosts")
+    assert name == "livetally-top-hosts.csv"
+    assert header == ["Rank", "Id", "Name", "Orders", "Units", "Gross", "Refunded", "Net", "As of"]
+    expected = expected_board(still.daemon, "top/hosts")
+    assert [(line[1], line[5]) for line in lines] == [
+        (host, f"{gross // 100}.{gross % 100:02}") for host, gross in expected]
+    for panel in ("total", "chart", "counties", "products", "map", "ticker"):
+        eventually(lambda: save(browser, panel)[2])
 
 
 def test_no_formula_is_saved(browser, still):
     open_live(browser, f"{still.url}/#/hosts")
     eventually(lambda: EVIL in [row["name"] for row in board(browser, "hosts")])
-    browser.js(KEEP_DOWNLOADS)
-
-    def save():
-        browser.find("button.csv").click()
-        return next((t for t in browser.js("return saved") if "evil" in t), None)
-
-    text = eventually(save)
-    assert f"evil,\"'{EVIL.replace(chr(34), chr(34) * 2)}\"" in text
+    _, _, lines, _ = save(browser, "hosts")
+    assert [line[2] for line in lines if line[1] == "evil"] == [f"'{EVIL}"]
 
 
 def test_search_finds_names_and_opens_any_id(browser, still):

@@ -6,7 +6,7 @@ from selenium.webdriver import ActionChains
 from browser import eventually
 from clients import post_events, totals
 from conftest import WITH_NAMES, Simulation
-from dashboard import board, expected_board, fen, figures, open_live, shows, state
+from dashboard import board, expected_board, fen, figures, open_live, save, shows, state
 from events import order
 from harness import Daemon, free_port
 from tokens import Keys
@@ -118,6 +118,67 @@ def test_nothing_of_another_data_set_stays(browser, moving, redis):
     assert [board(browser, name) for name in ("hosts", "counties", "products")] == [[], [], []]
     assert not browser.find_all(".ticker tbody tr:not([hidden])")
     assert not browser.find_all(".tiles .tile:not([data-step='0'])")
+
+
+# Tells of which data set each message was that the page has worked on.
+LISTEN = """
+    window.heard = [];
+    window.WebSocket = class extends WebSocket {
+        constructor(...args) {
+            super(...args);
+            this.addEventListener('message', ({ data }) => heard.push(JSON.parse(data).epoch));
+        }
+    };
+"""
+
+
+@pytest.fixture
+def listened(browser):
+    """The browser, whose next pages note in `heard` what they are told."""
+    script = browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=LISTEN)
+    yield browser
+    browser.cdp("Page.removeScriptToEvaluateOnNewDocument", **script)
+
+
+def check_saved(browser):
+    """The file of the hosts has the rows of the screen, in their order. Returns the last column."""
+    name, header, lines, shown = save(browser, "hosts")
+    assert name == "livetally-top-hosts-n-100.csv"
+    assert shown
+    assert [(int(line[0]), line[1], line[2]) for line in lines] == [
+        (int(row["rank"]), row["id"], row["name"]) for row in shown]
+    assert [round(float(line[5]) * 100) for line in lines] == [row["gross"] for row in shown]
+    assert header[-1] == "As of"
+    return {line[-1] for line in lines}
+
+
+def test_what_is_saved_is_what_the_screen_shows(listened, moving, redis):
+    """Whatever the page has been told since it was drawn, and while it waits to be told anew."""
+    browser, (daemon, simulation) = listened, moving
+    open_live(browser, f"{daemon.url}/?lang=en#/hosts")
+    eventually(lambda: board(browser, "hosts"))
+    for _ in range(20):  # figures come more often than a ranking is drawn
+        check_saved(browser)
+    simulation.stop()
+    daemon.kill()
+    eventually(lambda: state(browser) == "reconnecting")
+    of = check_saved(browser)
+    assert len(of) == 1 and browser.text("#state").endswith(of.pop().split()[1])
+    daemon.restart()
+    eventually(lambda: state(browser) == "live", 20)
+    check_saved(browser)
+    browser.js("window.requestAnimationFrame = () => 1; window.before = heard.at(-1)")
+    redis.client().flushall()
+    eventually(lambda: browser.js("return heard.at(-1) !== before"), 20)
+    check_saved(browser)
+
+
+def test_nothing_is_saved_before_anything_is_shown(browser, folder, redis, keys):
+    daemon = Daemon(folder, redis, {"auth.keys": keys.path})
+    open_live(browser, f"{daemon.url}/?lang=en&token={keys.mint('view', topics=['total'])}")
+    eventually(lambda: save(browser, "total")[2])
+    for panel in ("hosts", "map", "ticker", "chart"):
+        assert save(browser, panel)[0] is None, panel
 
 
 def test_a_token_opens_it_and_leaves_no_trace_in_the_address(browser, folder, redis, keys):
