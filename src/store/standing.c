@@ -10,8 +10,9 @@
  *   - The current one gets them from other lanes too, and none ever leaves it. So as long as it has
  *     as many records as we know of, it has no other ids; the commit script sees to that
  *     (lua/commit.lua). When it has more, all is looked for as ever, and the generation is read
- *     again once the other lanes have been silent for a while. (Whoever takes records away by hand
- *     while others come can make the number right and the ids wrong: nothing of ours does.)
+ *     again once the other lanes have been silent for a while: a longer one each time that they
+ *     broke it before all was read. (Whoever takes records away by hand while others come can make
+ *     the number right and the ids wrong: nothing of ours does.)
  *   - When a generation ends, its filter goes on as that of the previous one, if no other lane has
  *     committed from before it was read until after it ended: their versions tell. Numbers don't
  *     any more, since a parked refund leaves the previous generation when its order comes.
@@ -34,6 +35,9 @@
 #define SLICE_IDS 500
 #define PACE_MS   7
 
+/* Of the silence waited for: 16 minutes, if a follower may sleep for one. */
+#define SILENCE_DOUBLINGS_MAX 4
+
 enum ids_state {
     IDS_UNKNOWN, /* to be read when it is due */
     IDS_READING,
@@ -47,6 +51,7 @@ struct generation_ids {
     struct id_filter *filter; /* not while UNKNOWN or TOO_MANY */
     uint64_t records;         /* that stand there; of the previous one: at most */
     int64_t due_ms;           /* monotonic */
+    uint32_t fruitless;       /* readings in a row that others' commits made worthless */
 };
 
 struct standing_ids {
@@ -63,13 +68,6 @@ struct standing_ids {
 static struct generation_ids *ids_of(struct partition *partition, enum ledger_generation which)
 {
     return &partition->standing->generations[which];
-}
-
-/* The other lanes have to be silent for as long as a follower may sleep, a minute: else what is
- * read is soon worth nothing. */
-static int64_t after_silence_ms(const struct partition *partition)
-{
-    return partition_now_ms(partition) + partition->options.feed_keep_ms;
 }
 
 static void tell_judge(struct partition *partition)
@@ -100,6 +98,22 @@ static void forget(struct partition *partition, struct generation_ids *ids, enum
         standing->due = true;
 }
 
+/*
+ * Read again when the other lanes have been silent for as long as a follower may sleep, a minute:
+ * else what is read is soon worth nothing. A reading takes longer than that when there is much to
+ * read, and others may sell every few minutes. So each one that comes to nothing, but for the
+ * first, doubles what is waited for; one that is read to its end makes it a minute again.
+ */
+static void wait_for_silence(struct partition *partition, struct generation_ids *ids)
+{
+    uint32_t fruitless = ids->fruitless;
+    if (partition->standing->reading == ids && fruitless <= SILENCE_DOUBLINGS_MAX)
+        fruitless++;
+    int64_t silence_ms = partition->options.feed_keep_ms << (fruitless ? fruitless - 1 : 0);
+    forget(partition, ids, IDS_UNKNOWN, partition_now_ms(partition) + silence_ms);
+    ids->fruitless = fruitless;
+}
+
 /* --- reading ------------------------------------------------------------------------------ */
 
 static bool is_current(struct partition *partition, const struct generation_ids *ids)
@@ -127,7 +141,7 @@ static bool take_answer(struct standing_ids *standing)
  */
 static void give_up(struct partition *partition)
 {
-    forget(partition, partition->standing->reading, IDS_UNKNOWN, after_silence_ms(partition));
+    wait_for_silence(partition, partition->standing->reading);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -156,6 +170,7 @@ static void reading_ended(void *context, const redisReply *reply)
     }
     ids->records = records;
     ids->state = IDS_COMPLETE;
+    ids->fruitless = 0;
     standing->reading = NULL;
     standing->due = true;
     tell_judge(partition);
@@ -370,7 +385,7 @@ void standing_heard(struct partition *partition, uint32_t lane, uint64_t version
     if (version <= standing->versions[lane])
         return;
     if (current->state != IDS_TOO_MANY)
-        forget(partition, current, IDS_UNKNOWN, after_silence_ms(partition));
+        wait_for_silence(partition, current);
     if (previous->state == IDS_UNPROVEN)
         forget(partition, previous, IDS_UNKNOWN, 0);
 }
@@ -378,7 +393,7 @@ void standing_heard(struct partition *partition, uint32_t lane, uint64_t version
 void standing_grown(struct partition *partition, enum record_place place)
 {
     enum ledger_generation which = place == PLACE_CURRENT ? LEDGER_CURRENT : LEDGER_PREVIOUS;
-    forget(partition, ids_of(partition, which), IDS_UNKNOWN, after_silence_ms(partition));
+    wait_for_silence(partition, ids_of(partition, which));
 }
 
 void standing_committed(struct partition *partition, const struct looks *looks)

@@ -201,6 +201,59 @@ static void test_the_connection_is_lost_with_an_answer_nobody_waits_for(void **s
     assert_true(knows_all(played));
 }
 
+static void other_lane_commits(struct played *played)
+{
+    played->other_version++;
+    standing_heard(&played->partition, OTHER_LANE, (uint64_t)played->other_version);
+    while (played->request_count)
+        answer(played);
+}
+
+/* How long the other lane has to be silent until the current generation is asked for, to 10 s. */
+static int64_t silence_ms(struct played *played)
+{
+    int64_t since_ms = played->now_ms;
+    while (!played->request_count) {
+        assert_true(played->now_ms - since_ms < 3600000);
+        played->now_ms += 10000;
+        standing_tick(&played->partition);
+        standing_pump(&played->partition);
+    }
+    return played->now_ms - since_ms;
+}
+
+/* It commits twice each time the generation is being read. */
+static void assert_silence(struct played *played, int64_t expected_ms)
+{
+    assert_int_equal(silence_ms(played), expected_ms);
+    begin_reading(played);
+    other_lane_commits(played);
+    played->now_ms += 1000;
+    other_lane_commits(played);
+}
+
+static void test_a_longer_silence_is_waited_for_after_each_reading_in_vain(void **state)
+{
+    struct played *played = *state;
+    go_on(played);
+    other_lane_commits(played);
+    assert_silence(played, 60000);
+    for (int minutes = 1; minutes <= 16; minutes *= 2)
+        assert_silence(played, minutes * 60000);
+    assert_silence(played, 16 * 60000);
+    assert_int_equal(silence_ms(played), 16 * 60000);
+    go_on(played);
+    assert_true(knows_all(played));
+    other_lane_commits(played);
+    assert_silence(played, 60000);
+    assert_silence(played, 60000);
+    assert_silence(played, 120000);
+    connect_again(played);
+    go_on(played);
+    other_lane_commits(played);
+    assert_silence(played, 60000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +262,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_the_connection_is_lost_with_an_answer_nobody_waits_for,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_longer_silence_is_waited_for_after_each_reading_in_vain, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
