@@ -48,12 +48,14 @@ static inline bool generation_is_packed(const struct generations *generations, u
     return generations->packed_from && generation >= generations->packed_from;
 }
 
-/* Whether no generation that was there before is spelled otherwise by now. */
+/* Whether scripts can have made `now` of `before`, by any number of moves or none: the current
+ * generation only goes forward, and none that was there before is spelled otherwise by now. */
 static inline bool generations_follow(const struct generations *before,
                                       const struct generations *now)
 {
-    return now->packed_from == before->packed_from ||
-           (!before->packed_from && now->packed_from > before->current);
+    return now->current >= before->current &&
+           (now->packed_from == before->packed_from ||
+            (!before->packed_from && now->packed_from > before->current));
 }
 
 static inline bool generations_equal(const struct generations *a, const struct generations *b)
