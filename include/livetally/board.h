@@ -232,6 +232,7 @@ struct cell_ref {
 };
 
 uint32_t board_dirty_count(struct board *board);
+uint32_t board_dirty_listed(const struct board *board); /* without what is only gathered */
 /* More than `max`; spreads what is gathered only if that decides it. */
 bool board_dirty_over(struct board *board, uint32_t max);
 /*

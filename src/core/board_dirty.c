@@ -39,6 +39,11 @@ uint32_t board_dirty_count(struct board *board)
     return board->dirty_count;
 }
 
+uint32_t board_dirty_listed(const struct board *board)
+{
+    return board->dirty_count;
+}
+
 bool board_dirty_over(struct board *board, uint32_t max)
 {
     if (board->dirty_count + (uint64_t)board->gathering.count * board->plan_count <= max)

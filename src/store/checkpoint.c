@@ -4,9 +4,8 @@
  * moves to the version of that beginning and the feed is trimmed. What a hash has is told by each
  * cell's own version, so being cut off anywhere is harmless.
  *
- * One that writes many cells puts off the next, up to SPACING_MAX_MS: most of them will have
- * changed again by then, and are written once for all of it. Meanwhile the feed grows, which a
- * start has to read again; so no more than UNWRITTEN_BYTES of it are waited for.
+ * Where many cells changed it waits longer (spacing.h), but not for more than UNWRITTEN_BYTES of
+ * our feed.
  *
  * A cell of a group that isn't loaded holds only what was added since its last checkpoint; the
  * value it is to be added to (its base) is read first.
@@ -17,11 +16,10 @@
 #include "packed.h"
 #include "partition_private.h"
 #include "resp.h"
+#include "spacing.h"
 
 #define FIXED_KEYS      4
 #define MARK_SPACING_MS 1000
-#define CELLS_PER_MS    50 /* about a twentieth of Redis's time */
-#define SPACING_MAX_MS  5000
 #define UNWRITTEN_BYTES (UINT64_C(32) << 20) /* about a million orders: a second or two to read */
 
 static void next_chunk(struct partition *partition);
@@ -368,17 +366,13 @@ static bool feed_is_old(const struct partition *partition, int64_t now_ms)
 static bool is_due(const struct partition *partition, int64_t now_ms)
 {
     const struct checkpoint *checkpoint = &partition->checkpoint;
-    return now_ms >= checkpoint->next_ms || partition->stopping ||
+    int64_t spacing_ms =
+        checkpoint_spacing_ms(board_dirty_listed(partition->view.board),
+                              partition->stats->seats_taken, partition->options.checkpoint_ms);
+
+    return now_ms - checkpoint->began_ms >= spacing_ms || partition->stopping ||
            partition->feed_bytes - checkpoint->feed_bytes > UNWRITTEN_BYTES ||
            board_dirty_over(partition->view.board, partition->options.max_cells / 2);
-}
-
-/* From the beginning of one that writes so many cells to that of the next. */
-static int64_t spacing_ms(const struct partition *partition, uint32_t cells)
-{
-    int64_t spaced = cells / CELLS_PER_MS < SPACING_MAX_MS ? cells / CELLS_PER_MS : SPACING_MAX_MS;
-    int64_t usual = partition->options.checkpoint_ms;
-    return spaced > usual ? spaced : usual;
 }
 
 void checkpoint_tick(struct partition *partition)
@@ -395,7 +389,6 @@ void checkpoint_tick(struct partition *partition)
     checkpoint->version = partition->fence.version;
     checkpoint->cells_left = board_dirty_count(partition->view.board);
     checkpoint->feed_bytes = partition->feed_bytes;
-    checkpoint->next_ms = now_ms + spacing_ms(partition, checkpoint->cells_left);
     next_chunk(partition);
 }
 

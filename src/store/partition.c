@@ -458,7 +458,6 @@ void partition_stop(struct partition *partition, uint32_t timeout_ms,
     partition->stopping = true;
     partition->stopped = stopped;
     partition->stopped_context = context;
-    partition->checkpoint.next_ms = 0;
     partition->stop_deadline_ms = partition_now_ms(partition) + timeout_ms;
     uv_timer_start(&partition->stop_timer, on_stop, 0, 5);
 }

@@ -123,7 +123,6 @@ struct checkpoint {
     uint64_t concluded;                      /* version of the last one */
     uint64_t feed_bytes;                     /* partition.feed_bytes when it began */
     int64_t began_ms;
-    int64_t next_ms;
     struct feed_mark marks[FEED_MARKS]; /* ring */
     uint32_t mark_first, mark_count;
     struct buffer command;

@@ -110,7 +110,7 @@ static void go_live(struct partition *partition)
     partition->day_wanted = 0;
     swap_boards(partition);
     partition->checkpoint.concluded = partition->lanes[partition->fence.lane].checkpoint;
-    partition->checkpoint.next_ms = 0;
+    partition->checkpoint.began_ms = INT64_MIN / 2;
     partition->checkpoint.mark_first = partition->checkpoint.mark_count = 0;
     partition->last_heard_ms = partition_now_ms(partition);
     partition->next_health_ms = partition->next_renew_ms = 0;
