@@ -47,7 +47,7 @@ class Row {
     this.amount.set(page.figure(row.gross));
     this.orders.set(page.orders(row.orders));
     this.refunded.set(row.refunded ? page.t('refundedOf', { amount: page.figure(row.refunded) }) : '');
-    const share = (fen) => `${((Math.max(0, fen) / most) * 100).toFixed(1)}% 100%`;
+    const share = (minor) => `${((Math.max(0, minor) / most) * 100).toFixed(1)}% 100%`;
     this.bars.set(`${share(row.net)}, ${share(row.gross)}`);
   }
 }
@@ -94,7 +94,7 @@ export function makeBoard(page, { of, topic, long = false }) {
   function csv() {
     return drawn && {
       name: topic.replace(/[^\w.-]+/g, '-'),
-      header: COLUMNS.map((key) => page.t(key)),
+      header: COLUMNS,
       rows: drawn.map((row, i) => [i + 1, ...page.rankedCells(kind, row)]),
     };
   }

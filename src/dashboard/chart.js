@@ -4,11 +4,11 @@
  */
 
 import { Attribute, el, Text } from './dom.js';
-import { plainYuan } from './format.js';
+import { minorDigits, zoneMs } from './format.js';
 
 const MINUTES = 120;
 const MINUTE_MS = 60000;
-const LEAST_FEN = 10000; // the axis never shows less than this
+const LEAST = 100; // yuan: the axis never shows less
 
 let uplot; // the module once it is loaded, null when there is none
 
@@ -66,6 +66,14 @@ function colours() {
   };
 }
 
+const leastOf = ({ conventions: { currency } }) => LEAST * 10 ** minorDigits(currency);
+
+/* A date whose own hours and minutes are those of the data's time zone, for round times on the axis. */
+function dateOf(page, ms) {
+  const shift = zoneMs(page.conventions.timeZone) + new Date(ms).getTimezoneOffset() * MINUTE_MS;
+  return new Date(ms + shift);
+}
+
 /* Draws with uPlot. */
 function plot(page, box, onHover) {
   const { gross, refunded, text, line, font, em } = colours();
@@ -75,18 +83,19 @@ function plot(page, box, onHover) {
     width: Math.max(100, box.clientWidth),
     height: Math.max(80, box.clientHeight),
     ms: 1,
+    tzDate: (ms) => dateOf(page, ms),
     legend: { show: false },
     cursor: { y: false, drag: { setScale: false, x: false, y: false }, points: { show: false } },
     padding: [em * 0.5, em * 1.1, 0, 0], // at the right: half a time
     scales: {
       x: { time: true, range: (_, from, to) => [from - MINUTE_MS / 2, to + MINUTE_MS / 2] },
-      y: { range: (_, least, most) => [Math.min(0, least * 1.15), Math.max(LEAST_FEN, most * 1.08)] },
+      y: { range: (_, least, most) => [Math.min(0, least * 1.15), Math.max(leastOf(page), most * 1.08)] },
     },
     axes: [
       { ...axis, grid: { show: false }, size: em * 1.9, gap: em * 0.5, space: em * 5,
         values: (_, splits) => splits.map((at) => page.clock(at, false)) },
       { ...axis, size: em * 4.2, gap: em * 0.4, space: em * 2.2,
-        values: (_, splits) => splits.map((fen) => page.compact(fen, true)) },
+        values: (_, splits) => splits.map((minor) => page.compact(minor, true)) },
     ],
     series: [
       {},
@@ -111,7 +120,7 @@ function plot(page, box, onHover) {
 }
 
 /* Draws without: each minute a step, all minutes one shape. */
-function shapes(box) {
+function shapes(page, box) {
   const NS = 'http://www.w3.org/2000/svg';
   const svg = document.createElementNS(NS, 'svg');
   svg.setAttribute('viewBox', `0 0 ${MINUTES} 100`);
@@ -126,7 +135,7 @@ function shapes(box) {
   box.append(svg);
   return {
     set([, gross, refunded]) {
-      const most = Math.max(LEAST_FEN, ...gross);
+      const most = Math.max(leastOf(page), ...gross);
       const least = Math.min(0, ...refunded);
       const y = (value) => ((most - value) / (most - least)) * 100;
       const shape = (values) => values.reduce(
@@ -190,8 +199,10 @@ export function makeChart(page, { topic }) {
     const series = page.live.get(topic);
     known = series !== undefined;
     data = windowOf(series, now);
-    drawer ??= uplot ? plot(page, box, (index) => { hovered = index; tell(); }) : shapes(box);
-    drawer.set(data);
+    if (page.conventions.currency) { // before, an axis has no names
+      drawer ??= uplot ? plot(page, box, (index) => { hovered = index; tell(); }) : shapes(page, box);
+      drawer.set(data);
+    }
     tell();
     minute = Math.floor(now / MINUTE_MS);
     const about = known ? `${minute} ${isEmpty()}` : '';
@@ -204,8 +215,8 @@ export function makeChart(page, { topic }) {
     const [times, gross, refunded] = data;
     return known && {
       name: topic.replace(/[^\w.-]+/g, '-'),
-      header: ['minute', 'gross', 'refunded'].map((name) => page.t(name)),
-      rows: times.map((at, i) => [page.dateTime(at), plainYuan(gross[i]), plainYuan(-refunded[i])]),
+      header: ['minute', 'gross', 'refunded'],
+      rows: times.map((at, i) => [page.dateTime(at), page.plain(gross[i]), page.plain(-refunded[i])]),
     };
   }
 
@@ -217,7 +228,7 @@ export function makeChart(page, { topic }) {
     tick() {
       if (Math.floor(page.now() / MINUTE_MS) !== minute) update();
     },
-    /* The colours changed. */
+    /* The colours changed, or what the axes are in. */
     restyle() {
       drawer?.close();
       drawer = undefined;

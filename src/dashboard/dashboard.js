@@ -49,6 +49,7 @@ const settings = {
 };
 
 const lookup = new Lookup();
+const conventions = { currency: undefined, timeZone: undefined };
 const dirty = new Set();
 let token = takeToken();
 let page;
@@ -67,6 +68,8 @@ let live;
 let title;
 let shownEpoch;
 let second; // that the clock shows
+const clock = new Text();
+const zone = new Text();
 let ticker; // the timer of the next one
 
 /* ------------------------------------------------------------------------------- drawing --- */
@@ -127,6 +130,19 @@ function meet(epoch) {
     for (const panel of panels) panel.drawnAt = undefined;
   }
   shownEpoch = epoch;
+}
+
+/*
+ * What amounts and days are: told before any figures are. A daemon that doesn't say so is of a
+ * version that had nothing but the defaults to say.
+ */
+function learnConventions() {
+  const { currency, timeZone } = conventions;
+  const greeted = live.state === 'live';
+  conventions.currency = live.currency ?? currency ?? (greeted ? 'CNY' : undefined);
+  conventions.timeZone = live.timeZone ?? timeZone ?? (greeted ? '+08:00' : undefined);
+  if (conventions.currency === currency && conventions.timeZone === timeZone) return;
+  for (const panel of panels) panel.restyle?.();
 }
 
 function drawState() {
@@ -239,7 +255,8 @@ function tick() {
   second = Math.floor(now / 1000);
   clearTimeout(ticker);
   ticker = setTimeout(onTick, 1000 - (now % 1000) + TICK_SLACK_MS);
-  $('clock').textContent = page.clock(now);
+  clock.set(page.clock(now));
+  zone.set(page.zone());
   for (const panel of panels) panel.tick?.();
   lookup.ask(live, performance.now());
 }
@@ -268,7 +285,7 @@ function currentTheme() {
 
 /* Writes everything anew in `lang`. */
 function applyLanguage(lang) {
-  page = new Page(lang, lookup);
+  page = new Page(lang, lookup, conventions);
   page.live = live;
   root.lang = lang === 'zh' ? 'zh-CN' : 'en';
   for (const node of document.querySelectorAll('[data-text]')) {
@@ -298,12 +315,14 @@ function connect() {
   const asked = Number(new URLSearchParams(location.search).get('interval_ms'));
   live = new Live({ token, intervalMs: asked >= 100 ? asked : INTERVAL_MS });
   live.on('update', ({ topics: changed, epoch }) => {
+    learnConventions();
     meet(epoch);
     for (const topic of changed) dirty.add(topic);
     drawSoon();
   });
   live.on('state', (state) => {
     told = state;
+    learnConventions();
     drawState();
   });
   live.on('error', ({ code, message, topic }) => {
@@ -323,6 +342,7 @@ function refuse(topic, reason) {
 }
 
 async function start() {
+  $('clock').append(clock.node, el('small', {}, zone.node));
   const chosen = settings.get('lang');
   connect();
   await Promise.all([lookup.load(), loadChart()]);

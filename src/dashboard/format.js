@@ -1,12 +1,12 @@
 /*
  * Amounts, counts and times as people read them, for both pages. Pure functions, the same in Node.
  *
- * Amounts come in fen, up to 2^53 - 1 of them: dividing such a number as a double loses the fen, so
- * everything here stays in integers (BigInt where a product could leave 2^53).
+ * Amounts come in minor units of their currency (fen), up to 2^53 - 1 of them: dividing such a number
+ * as a double loses the last ones, so everything here stays in integers (BigInt where a product could
+ * leave 2^53).
  */
 
 const MINUS = '\u2212';
-const SYMBOLS = { CNY: '¥' };
 const LANGUAGES = ['zh', 'en'];
 
 /* Of short forms, largest first: from 10^from on, counted in 10^scale. */
@@ -21,7 +21,34 @@ const UNITS = {
 
 const commas = (digits) => digits.replace(/\B(?=(\d{3})+$)/g, ',');
 
-const symbolOf = (currency) => SYMBOLS[currency] ?? `${currency}\u00a0`;
+/*
+ * Currencies whose minor unit isn't a hundredth, by ISO 4217, which is what tools count in. Not by
+ * Intl: it tells how prices are usually written, and of a dozen currencies (IDR, IQD, HUF …) that is
+ * with fewer digits, which would make amounts a hundred or a thousand times too large.
+ */
+const DIGITS = {
+  0: 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF',
+  3: 'BHD IQD JOD KWD LYD OMR TND',
+  4: 'CLF UYW',
+};
+const digitsOf = new Map(Object.entries(DIGITS).flatMap(([digits, currencies]) => (
+  currencies.split(' ').map((currency) => [currency, Number(digits)]))));
+
+/* How many digits of an amount in minor units stand behind the point. */
+export const minorDigits = (currency) => digitsOf.get(currency) ?? 2;
+
+const symbols = new Map([['zh CNY', '¥'], ['en CNY', '¥']]); // CN¥ in English, says Intl
+
+/* What stands in front of an amount; a code instead of a sign stands apart. */
+function symbolOf(currency, lang) {
+  const key = `${lang} ${currency}`;
+  if (!symbols.has(key)) {
+    const symbol = new Intl.NumberFormat(lang, { style: 'currency', currency })
+      .formatToParts(0).find(({ type }) => type === 'currency').value;
+    symbols.set(key, /\p{L}$/u.test(symbol) ? `${symbol}\u00a0` : symbol);
+  }
+  return symbols.get(key);
+}
 
 /* In fours from the right: 123456789 is 1亿2345万6789. */
 function myriads(digits) {
@@ -56,16 +83,11 @@ function short(value, places, lang, group) {
 }
 
 /* Amounts grouped by 万 have no commas too, however short they are. */
-function compactAmount(size, lang) {
+function compactAmount(size, digits, lang) {
   const group = lang === 'zh' ? String : commas;
-  const small = size % 100 !== 0 && size < 10000;
-  return small ? pointed(String(size), 2, group) : short(BigInt(size), 2, lang, group);
-}
-
-function exactAmount(size, lang) {
-  const rest = size % 100;
-  const yuan = String((size - rest) / 100);
-  return `${lang === 'zh' ? myriads(yuan) : commas(yuan)}.${String(rest).padStart(2, '0')}`;
+  const unit = 10 ** digits;
+  const small = size % unit !== 0 && size < 100 * unit;
+  return small ? pointed(String(size), digits, group) : short(BigInt(size), digits, lang, group);
 }
 
 /*
@@ -74,22 +96,40 @@ function exactAmount(size, lang) {
  */
 function withoutZeros(amount) {
   return amount
-    .replace(/\.00$/, '')
+    .replace(/\.0+$/, '')
     .replace(/(\.\d*?)0+(?=[万亿KMB]$)/, (_, kept) => (kept === '.' ? '' : kept))
     .replace(/(?<=[万亿])0000$/, '')
     .replace(/(?<=亿)0000万$/, '');
 }
 
 /*
- * An amount of fen. Exact to the fen unless `compact`: in Chinese in groups of 万 and 亿, else with
- * commas. Compact: three figures and a unit (万, 亿; K, M, B), whole yuan below ten thousand.
- * `round` is for what somebody chose, goals and marks of an axis; what is counted keeps its zeros,
- * so that its width stays as it grows.
+ * An amount in minor units. Exact unless `compact`: in Chinese in groups of 万 and 亿, else, and with
+ * `books`, with commas. Compact: three figures and a unit (万, 亿; K, M, B), whole yuan below ten
+ * thousand. `round` is for what somebody chose, goals and marks of an axis; what is counted keeps its
+ * zeros, so that its width stays as it grows.
  */
-export function formatAmount(fen, { lang = 'en', currency = 'CNY', compact = false, round = false } = {}) {
-  const size = Math.abs(fen);
-  const amount = (compact ? compactAmount : exactAmount)(size, lang);
-  return (fen < 0 ? MINUS : '') + symbolOf(currency) + (round ? withoutZeros(amount) : amount);
+export function formatAmount(minor, {
+  lang = 'en', currency = 'CNY', compact = false, round = false, books = false,
+} = {}) {
+  const size = Math.abs(minor);
+  const digits = minorDigits(currency);
+  const amount = compact ? compactAmount(size, digits, lang)
+    : pointed(String(size), digits, lang === 'zh' && !books ? myriads : commas);
+  return (minor < 0 ? MINUS : '') + symbolOf(currency, lang) + (round ? withoutZeros(amount) : amount);
+}
+
+/* How much room `string` takes in figures, more or less: 万 is as wide as two of them. */
+export function widthOf(string) {
+  return [...string].reduce((sum, c) => sum + (c > '\u2fff' ? 2 : 1), 0);
+}
+
+/*
+ * From which amount on, a power of ten of at most 10^whole yuan, exact ones are wider than `figures`.
+ */
+export function amountThatFits(figures, whole, { lang, currency }) {
+  let power10 = whole + minorDigits(currency);
+  while (widthOf(formatAmount(10 ** power10 - 1, { lang, currency })) > figures) power10 -= 1;
+  return 10 ** power10;
 }
 
 /* A number of things; compact as with amounts. */
@@ -99,38 +139,24 @@ export function formatCount(n, { lang = 'en', compact = false } = {}) {
   return sign + (compact ? short(BigInt(size), 0, lang, commas) : commas(String(size)));
 }
 
-/* Yuan with a point and nothing else, for files: -1234.05. */
-export function plainYuan(fen) {
-  const size = Math.abs(fen);
-  const rest = size % 100;
-  return `${fen < 0 ? '-' : ''}${(size - rest) / 100}.${String(rest).padStart(2, '0')}`;
+/* The same for files, in whole units with a point and nothing else: -1234.05. */
+export function plainAmount(minor, currency) {
+  return (minor < 0 ? '-' : '') + pointed(String(Math.abs(minor)), minorDigits(currency), String);
 }
 
-const clocks = new Map();
-
-function clockOf(timeZone, seconds, date) {
-  const key = `${timeZone}/${seconds}/${date}`;
-  if (!clocks.has(key)) {
-    clocks.set(key, new Intl.DateTimeFormat('en-GB', {
-      timeZone,
-      hour: '2-digit',
-      minute: '2-digit',
-      hourCycle: 'h23',
-      ...(seconds ? { second: '2-digit' } : {}),
-      ...(date ? { year: 'numeric', month: '2-digit', day: '2-digit' } : {}),
-    }));
-  }
-  return clocks.get(key);
+/* What `timeZone`, UTC or an offset like +08:00, is ahead of UTC. */
+export function zoneMs(timeZone) {
+  const [, sign, hours, minutes] = /^([+-])(\d\d):(\d\d)$/.exec(timeZone) ?? [null, '+', 0, 0];
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) * 60000;
 }
 
-/* HH:MM:SS, or as asked for; in the viewer's time zone unless one is given. */
-export function formatTime(ms, { timeZone, seconds = true, date = false } = {}) {
-  const parts = {};
-  for (const { type, value } of clockOf(timeZone, seconds, date).formatToParts(ms)) {
-    parts[type] = value;
-  }
-  const time = `${parts.hour}:${parts.minute}${seconds ? `:${parts.second}` : ''}`;
-  return date ? `${parts.year}-${parts.month}-${parts.day} ${time}` : time;
+/* Years beyond 9999 are longer, hence from the end. A time that no calendar has is a dash. */
+export function formatTime(ms, { timeZone, seconds = true, date = false }) {
+  const at = new Date(ms + zoneMs(timeZone));
+  if (Number.isNaN(at.getTime())) return '–';
+  const text = at.toISOString();
+  const time = text.slice(-13, seconds ? -5 : -8);
+  return date ? `${text.slice(0, -14)} ${time}` : time;
 }
 
 /* A time still to go, as 2d 03:04:05 or 03:04:05; never below zero. */

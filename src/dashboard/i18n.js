@@ -64,6 +64,7 @@ export const TEXTS = {
   minute: ['Minute', '分钟'],
   period: ['Period', '期间'],
   asOf: ['As of', '数据截至'],
+  inUnit: ['{what} ({unit})', '{what}（{unit}）'],
   spoken: [
     '{title}: {gross}, net {net}, {orders} orders',
     '{title}：{gross}，净额 {net}，{orders} 单',

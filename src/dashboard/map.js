@@ -64,7 +64,7 @@ export function makeMap(page, { current } = {}) {
   function csv() {
     return drawn && {
       name: 'provinces',
-      header: ['code', 'name', 'orders', 'units', 'gross', 'refunded', 'net'].map((key) => page.t(key)),
+      header: ['code', 'name', 'orders', 'units', 'gross', 'refunded', 'net'],
       rows: drawn.map((row) => page.rankedCells('province', row)),
     };
   }

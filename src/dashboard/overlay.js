@@ -9,7 +9,7 @@
  */
 
 import { Attribute, el, Style, Text } from './dom.js';
-import { formatAmount, formatCount, formatPercent, pickLanguage } from './format.js';
+import { formatAmount, formatCount, formatPercent, pickLanguage, widthOf } from './format.js';
 import { text } from './i18n.js';
 import { Live } from './livetally.js';
 
@@ -19,13 +19,14 @@ const TICKER_ROWS = 5;
 const TICKER_MS = 600; // between changes: faster than that nobody reads
 const NAMES_MAX = 500; // product names remembered
 const GRACE_MS = 2000; // a daemon that can't read says so after as long
-const LONG_SUMS = [14, 19]; // in characters; CJK ones count twice
+const LONG_SUMS = [14, 19]; // in figures
 
 const options = readOptions(new URLSearchParams(location.search));
 const { lang, session } = options;
 const t = (key, values) => text(lang, key, values);
-const amount = (fen) => formatAmount(fen, { lang });
-const compact = (fen, round) => formatAmount(fen, { lang, compact: true, round });
+/* An older daemon doesn't say what amounts are in; then it is what they are in by default. */
+const amount = (minor, how) => formatAmount(minor, { lang, currency: live.currency ?? 'CNY', ...how });
+const compact = (minor, round) => amount(minor, { compact: true, round });
 const topics = session
   ? { scope: `session/${session}`, products: `top/products?session=${session}&n=${PRODUCT_ROWS}`,
     ticker: `ticker/session/${session}` }
@@ -47,10 +48,6 @@ function readOptions(search) {
 
 /* ------------------------------------------------------------------------------------ parts --- */
 
-function width(string) {
-  return [...string].reduce((sum, c) => sum + (c > '\u2fff' ? 2 : 1), 0);
-}
-
 function makeTotal() {
   const title = new Text();
   const sum = new Text();
@@ -65,7 +62,7 @@ function makeTotal() {
     const exact = amount(metrics.gross);
     title.set(scope.title ?? t(session ? 'soldSession' : 'soldToday'));
     sum.set(exact);
-    long.set(String(LONG_SUMS.filter((most) => width(exact) >= most).length));
+    long.set(String(LONG_SUMS.filter((most) => widthOf(exact) >= most).length));
     orders.set(metrics.orders === 1 ? t('oneOrder')
       : t('ordersOf', { orders: formatCount(metrics.orders, { lang }) }));
     return true;

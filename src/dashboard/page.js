@@ -5,16 +5,24 @@
 
 import { csvText, download } from './csv.js';
 import { el } from './dom.js';
-import { formatAmount, formatCount, formatTime, plainYuan } from './format.js';
+import {
+  amountThatFits, formatAmount, formatCount, formatTime, plainAmount, zoneMs,
+} from './format.js';
 import { text } from './i18n.js';
 
-/* 1亿 yuan: longer amounts have no room in a row of figures. Their exact form is in the title. */
-const SHORT_FROM_FEN = 1e10;
+/* Longer amounts, or from 1亿 yuan on, have no room in a row of figures. The exact ones are in titles. */
+const FIGURE = { figures: 14, whole: 8 };
+const NOTHING = '–';
+const MONEY = ['gross', 'refunded', 'net', 'amount'];
+const MOMENTS = ['time', 'minute', 'asOf'];
 
 export class Page {
-  constructor(lang, lookup) {
+  /* `conventions`: {currency, timeZone}, which are undefined until the daemon has told them. */
+  constructor(lang, lookup, conventions) {
     this.lang = lang;
     this.lookup = lookup;
+    this.conventions = conventions;
+    this.limits = new Map(); // from which amount on there is no room, by currency and room
     this.live = undefined; // set by who connects
     this.since = null; // when figures were last of now, by the local clock; null while they are
   }
@@ -23,29 +31,38 @@ export class Page {
     return text(this.lang, key, values);
   }
 
-  /* Exact, as the language groups figures. */
-  amount(fen) {
-    return formatAmount(fen, { lang: this.lang });
+  /* Exact, as the language groups figures; `how` as formatAmount() has it. */
+  amount(minor, how) {
+    const { currency } = this.conventions;
+    return currency ? formatAmount(minor, { lang: this.lang, currency, ...how }) : NOTHING;
   }
 
   /* Exact, with commas in every language, as in books: what stands behind a short or grouped one. */
-  exact(fen) {
-    return formatAmount(fen);
+  exact(minor) {
+    return this.amount(minor, { books: true });
   }
 
-  compact(fen, round = false) {
-    return formatAmount(fen, { lang: this.lang, compact: true, round });
+  compact(minor, round = false) {
+    return this.amount(minor, { compact: true, round });
   }
 
   /* An amount that somebody chose, as a goal: 34万, not 34万0000.00. */
-  round(fen) {
-    if (fen >= SHORT_FROM_FEN) return this.compact(fen, true);
-    return formatAmount(fen, { lang: this.lang, round: true });
+  round(minor) {
+    return this.amount(minor, { compact: !this.hasRoom(minor, FIGURE), round: true });
   }
 
-  /* As long as there is room: exact, and from `most` fen on in the short form. */
-  figure(fen, most = SHORT_FROM_FEN) {
-    return Math.abs(fen) < most ? this.amount(fen) : this.compact(fen);
+  /* As long as there is room: exact, else in the short form. */
+  figure(minor, room = FIGURE) {
+    return this.amount(minor, { compact: !this.hasRoom(minor, room) });
+  }
+
+  hasRoom(minor, { figures, whole }) {
+    const { currency } = this.conventions;
+    const key = `${currency} ${figures} ${whole}`;
+    if (!this.limits.has(key)) {
+      this.limits.set(key, currency ? amountThatFits(figures, whole, { lang: this.lang, currency }) : 0);
+    }
+    return Math.abs(minor) < this.limits.get(key);
   }
 
   count(n, compact = false) {
@@ -56,12 +73,25 @@ export class Page {
     return n === 1 ? this.t('oneOrder') : this.t('ordersOf', { orders: this.count(n) });
   }
 
+  /* Times are those of the data's time zone, in which its days are cut, wherever the viewer is. */
   clock(ms, seconds = true) {
-    return formatTime(ms, { seconds });
+    return this.time(ms, { seconds });
   }
 
   dateTime(ms) {
-    return formatTime(ms, { date: true });
+    return this.time(ms, { date: true });
+  }
+
+  time(ms, how) {
+    const { timeZone } = this.conventions;
+    return timeZone ? formatTime(ms, { timeZone, ...how }) : '';
+  }
+
+  /* That time zone, for who lives in another one; else nothing. */
+  zone() {
+    const { timeZone } = this.conventions;
+    const ownMs = -new Date().getTimezoneOffset() * 60000;
+    return timeZone && zoneMs(timeZone) !== ownMs ? `UTC${timeZone.replace('UTC', '')}` : '';
   }
 
   /* The server's time. */
@@ -82,12 +112,26 @@ export class Page {
   /* A ranked row as cells of a file: id, name, orders, units, gross, refunded, net. */
   rankedCells(kind, row) {
     return [row.id, this.nameOf(kind, row), row.orders, row.units,
-      ...[row.gross, row.refunded, row.net].map(plainYuan)];
+      ...[row.gross, row.refunded, row.net].map((minor) => this.plain(minor))];
+  }
+
+  /* An amount as a cell of a file. */
+  plain(minor) {
+    return plainAmount(minor, this.conventions.currency);
+  }
+
+  /* The heads of columns of a file; of amounts with their currency, of times with their zone. */
+  heads(keys) {
+    const { currency, timeZone } = this.conventions;
+    return keys.map((key) => {
+      const unit = MONEY.includes(key) ? currency : MOMENTS.includes(key) ? timeZone : undefined;
+      return unit ? this.t('inUnit', { what: this.t(key), unit }) : this.t(key);
+    });
   }
 
   /*
    * The head of a panel: its title (a link if `href`), a note beside it, and a button that saves
-   * what `csv` returns: {name, header, rows} of what stands on the screen, nothing if nothing does.
+   * what `csv` returns: {name, header (keys of texts), rows} of what stands on the screen, nothing if nothing does.
    * What the daemon says meanwhile may be newer, or gone as long as it is being asked again. A file
    * outlives its page, so each row says of when it is.
    */
@@ -96,7 +140,7 @@ export class Page {
       const table = csv();
       if (!table) return;
       const asOf = this.dateTime(this.asOf());
-      download(`livetally-${table.name}.csv`, csvText([...table.header, this.t('asOf')],
+      download(`livetally-${table.name}.csv`, csvText(this.heads([...table.header, 'asOf']),
         table.rows.map((row) => [...row, asOf])));
     };
     const label = this.t('csv', { what: title });

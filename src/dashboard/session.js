@@ -27,20 +27,22 @@ export function makeSession(page, { scope }) {
       el('h3', {}, label.node), el('p', { class: 'clock' }, clock.node), el('p', {}, when.node)),
     el('div', { class: 'goal' }, bar, el('p', {}, percent.node)));
 
+  const at = (ms) => `${page.dateTime(ms)} ${page.zone()}`.trim();
+
   function drawClock(session) {
     const now = page.now();
     const { starts_at: starts, ends_at: ends } = session;
     const count = (key, until, told) => {
       label.set(page.t(key));
       clock.set(formatDuration(until - now, { lang: page.lang }));
-      when.set(page.t(told, { time: page.dateTime(until) }));
+      when.set(page.t(told, { time: at(until) }));
     };
     if (starts && now < starts) count('startsIn', starts, 'startsAt');
     else if (ends && now < ends) count('endsIn', ends, 'endsAt');
     else {
       label.set(page.t(ends ? 'ended' : 'endOpen'));
       clock.set(ends ? formatDuration(0, { lang: page.lang }) : '–');
-      when.set(ends ? page.t('endedAt', { time: page.dateTime(ends) }) : '');
+      when.set(ends ? page.t('endedAt', { time: at(ends) }) : '');
     }
   }
 

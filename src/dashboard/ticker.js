@@ -5,11 +5,10 @@
  */
 
 import { Attribute, el, glide, hint, mayMove, Text } from './dom.js';
-import { plainYuan } from './format.js';
 import { linkTo } from './route.js';
 
 const ROWS = 12;
-const SHORT_FROM_FEN = 1e9;
+const ROOM = { figures: 13, whole: 7 }; // of an amount
 const MOVE_AT_MOST = 2; // new orders at a time
 const REST_MS = 500;
 const FLOOD_REST_MS = 1000; // while the whole list changes each time
@@ -43,7 +42,7 @@ class Row {
     texts.product.set(name('product', order.product_id));
     texts.county.set(name('county', order.county));
     texts.units.set(`×${page.count(order.quantity, true)}`);
-    texts.amount.set(page.figure(order.amount, SHORT_FROM_FEN));
+    texts.amount.set(page.figure(order.amount, ROOM));
     links.host.set(linkTo('host', order.host_id));
     links.product.set(linkTo('product', order.product_id));
     links.county.set(linkTo('county', order.county));
@@ -77,14 +76,13 @@ export function makeTicker(page, { topic }) {
   function csv() {
     return known && {
       name: 'orders',
-      header: ['time', 'host', 'name', 'product', 'name', 'county', 'name', 'units', 'amount']
-        .map((key) => page.t(key)),
+      header: ['time', 'host', 'name', 'product', 'name', 'county', 'name', 'units', 'amount'],
       rows: rows.filter(({ order }) => order).map(({ order }) => [
         page.dateTime(order.time),
         order.host_id, page.lookup.name('host', order.host_id, page.lang),
         order.product_id, page.lookup.name('product', order.product_id, page.lang),
         order.county, page.lookup.name('county', order.county, page.lang),
-        order.quantity, plainYuan(order.amount)]),
+        order.quantity, page.plain(order.amount)]),
     };
   }
 

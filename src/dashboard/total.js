@@ -3,7 +3,6 @@
  * A session has no days; there all time stands in large type.
  */
 
-import { plainYuan } from './format.js';
 import { el, hint, Style, Text } from './dom.js';
 
 /* In order of importance; what is money, and what is told only where there is room. */
@@ -17,10 +16,10 @@ const COLUMNS = ['orders', 'units', 'gross', 'refunds', 'refunded', 'returned', 
 const SPEAK_EVERY_MS = 30000;
 const NOTHING = '–';
 
-const isUnit = (piece) => /[万亿¥−]/.test(piece);
+const isUnit = (piece) => piece !== NOTHING && /[^\d.,]/.test(piece);
 
 /*
- * An amount in large type: units between the figures (万, 亿) stand back. Its size follows from its
+ * An amount in large type: its currency and units between the figures (万, 亿) stand back. Its size follows from its
  * width in em, which changes only with the number of figures, and is measured then.
  */
 class LargeAmount {
@@ -35,7 +34,7 @@ class LargeAmount {
     this.shape = '';
     this.parts = [];
     this.width = new Style(this.node, '--em');
-    hint(this.node, () => (this.fen === undefined ? undefined : page.exact(this.fen)));
+    hint(this.node, () => (this.minor === undefined ? undefined : page.exact(this.minor)));
   }
 
   build(pieces) {
@@ -51,10 +50,10 @@ class LargeAmount {
     }
   }
 
-  set(fen) {
-    this.fen = fen;
-    const shown = fen === undefined ? NOTHING : this.page.amount(fen);
-    const pieces = shown.split(/([万亿¥−])/).filter((piece) => piece !== '');
+  set(minor) {
+    this.minor = minor;
+    const shown = minor === undefined ? NOTHING : this.page.amount(minor);
+    const pieces = shown.split(/([^\d.,]+)/).filter((piece) => piece !== '');
     const shape = shown.replace(/\d/g, '0');
     if (shape !== this.shape) {
       this.shape = shape;
@@ -131,9 +130,9 @@ export function makeTotal(page, { scope, session = false, note }) {
     const rows = periods(drawn).filter(([, metrics]) => metrics).map(([period, metrics]) => [
       page.t(period === 'today' ? 'today' : 'allTime'),
       ...COLUMNS.map((key) => (
-        ['gross', 'refunded', 'net'].includes(key) ? plainYuan(metrics[key]) : metrics[key])),
+        ['gross', 'refunded', 'net'].includes(key) ? page.plain(metrics[key]) : metrics[key])),
     ]);
-    return drawn && { name: 'totals', header: ['period', ...COLUMNS].map((key) => page.t(key)), rows };
+    return drawn && { name: 'totals', header: ['period', ...COLUMNS], rows };
   }
 
   return {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
-  formatAmount, formatCount, formatDuration, formatPercent, formatTime, pickLanguage, plainYuan,
+  amountThatFits, formatAmount, formatCount, formatDuration, formatPercent, formatTime, minorDigits,
+  pickLanguage, plainAmount, widthOf, zoneMs,
 } from '../../src/dashboard/format.js';
 
 const zh = { lang: 'zh' };
@@ -32,7 +33,7 @@ test('no digit is lost, whatever the amount', () => {
     const digits = String(fen).padStart(3, '0');
     assert.equal(formatAmount(fen).replace(/[^\d]/g, ''), digits);
     assert.equal(formatAmount(fen, zh).replace(/[^\d]/g, ''), digits);
-    assert.equal(plainYuan(fen).replace('.', ''), digits);
+    assert.equal(plainAmount(fen, 'CNY').replace('.', ''), digits);
   }
 });
 
@@ -80,8 +81,43 @@ test('a round amount has no zeros that say nothing', () => {
   }
 });
 
-test('another currency is named, not guessed', () => {
-  assert.equal(formatAmount(1234, { currency: 'USD' }), 'USD\u00a012.34');
+test('minor units are those of ISO 4217', () => {
+  const digits = { CNY: 2, JPY: 0, KRW: 0, KWD: 3, IQD: 3, IDR: 2, HUF: 2, CLF: 4, ZZZ: 2 };
+  for (const [currency, expected] of Object.entries(digits)) {
+    assert.equal(minorDigits(currency), expected, currency);
+  }
+});
+
+test('an amount has the sign and the digits of its currency', () => {
+  const cases = [ // exact, in English and in Chinese; compact, in both; in a file
+    ['CNY', 123456789, '¥1,234,567.89', '¥123万4567.89', '¥1.23M', '¥123万', '1234567.89'],
+    ['JPY', 123456789, '¥123,456,789', 'JP¥1亿2345万6789', '¥123M', 'JP¥1.23亿', '123456789'],
+    ['JPY', 0, '¥0', 'JP¥0', '¥0', 'JP¥0', '0'],
+    ['KWD', -123456789, '−KWD\u00a0123,456.789', '−KWD\u00a012万3456.789', '−KWD\u00a0123K',
+      '−KWD\u00a012.3万', '-123456.789'],
+    ['KWD', 5, 'KWD\u00a00.005', 'KWD\u00a00.005', 'KWD\u00a00.005', 'KWD\u00a00.005', '0.005'],
+    ['KWD', 99999, 'KWD\u00a099.999', 'KWD\u00a099.999', 'KWD\u00a099.999', 'KWD\u00a099.999', '99.999'],
+    ['EUR', 1000000, '€10,000.00', '€1万0000.00', '€10.0K', '€1.00万', '10000.00'],
+    ['USD', 1234, '$12.34', 'US$12.34', '$12.34', 'US$12.34', '12.34'],
+  ];
+  for (const [currency, minor, ...expected] of cases) {
+    const told = [false, true].flatMap((compact) => ['en', 'zh'].map((lang) => (
+      formatAmount(minor, { lang, currency, compact }))));
+    assert.deepEqual([...told, plainAmount(minor, currency)], expected);
+  }
+  assert.equal(formatAmount(12000, { currency: 'KWD', round: true }), 'KWD\u00a012');
+  assert.equal(formatAmount(100000000, { currency: 'JPY', round: true, lang: 'zh' }), 'JP¥1亿');
+  assert.equal(formatAmount(-1234567, { lang: 'zh', books: true }), '−¥12,345.67');
+});
+
+test('what is longer than there is room for is told apart by one amount', () => {
+  const limits = { 'en CNY': 1e10, 'zh CNY': 1e10, 'en JPY': 1e8, 'zh JPY': 1e8, 'en KWD': 1e8 };
+  for (const [key, expected] of Object.entries(limits)) {
+    const [lang, currency] = key.split(' ');
+    const limit = amountThatFits(14, 8, { lang, currency });
+    assert.equal(limit, expected, key);
+    assert.ok(widthOf(formatAmount(limit - 1, { lang, currency })) <= 14);
+  }
 });
 
 test('counts', () => {
@@ -92,11 +128,17 @@ test('counts', () => {
   assert.equal(formatCount(123456789, { lang: 'zh', compact: true }), '1.23亿');
 });
 
-test('times, in a zone of choice', () => {
+test('times, in the zone of the data', () => {
   const ms = Date.UTC(2026, 10, 22, 16, 5, 9);
   assert.equal(formatTime(ms, { timeZone: 'UTC' }), '16:05:09');
-  assert.equal(formatTime(ms, { timeZone: 'Asia/Shanghai', seconds: false }), '00:05');
-  assert.equal(formatTime(ms, { timeZone: 'Asia/Shanghai', date: true }), '2026-11-23 00:05:09');
+  assert.equal(formatTime(ms, { timeZone: '+08:00', seconds: false }), '00:05');
+  assert.equal(formatTime(ms, { timeZone: '+08:00', date: true }), '2026-11-23 00:05:09');
+  assert.equal(formatTime(ms, { timeZone: '-09:30', date: true }), '2026-11-22 06:35:09');
+  assert.equal(formatTime(ms, { timeZone: '+05:45' }), '21:50:09');
+  assert.equal(formatTime(Date.UTC(12026, 0, 1), { timeZone: 'UTC', date: true }), '+012026-01-01 00:00:00');
+  assert.equal(formatTime(Number.MAX_SAFE_INTEGER, { timeZone: 'UTC', date: true }), '–');
+  assert.equal(zoneMs('UTC'), 0);
+  assert.equal(zoneMs('-00:30'), -1800000);
 });
 
 test('a countdown ends at zero and counts a started second as one', () => {

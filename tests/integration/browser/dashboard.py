@@ -140,11 +140,11 @@ def expected_board(daemon, topic):
 
 
 def save(browser, panel):
-    """(name, header, lines, board) of the file that the panel's CSV button makes; `board` are the
-    rows of that ranking on the screen at that moment. The name is None where nothing is saved."""
+    """(name, header, lines, rows) of the file that the panel's CSV button makes; `rows` are those of
+    that ranking on the screen at that moment. The name is None where nothing is saved."""
     name, text, shown = browser.driver.execute_async_script(SAVE, panel)
     header, *lines = list(csv.reader(text.removeprefix("\ufeff").splitlines())) or [[]]
-    return name, header, lines, [{**row, "gross": fen(row["gross"])} for row in shown]
+    return name, header, lines, shown
 
 
 def state(browser):

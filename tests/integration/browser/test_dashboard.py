@@ -197,7 +197,8 @@ def test_what_is_shown_can_be_saved(browser, still):
     eventually(lambda: len(board(browser, "hosts")) == 10)
     name, header, lines, _ = save(browser, "hosts")
     assert name == "livetally-top-hosts.csv"
-    assert header == ["Rank", "Id", "Name", "Orders", "Units", "Gross", "Refunded", "Net", "As of"]
+    assert header == ["Rank", "Id", "Name", "Orders", "Units", "Gross (CNY)",
+                      "Refunded (CNY)", "Net (CNY)", "As of (+08:00)"]
     expected = expected_board(still.daemon, "top/hosts")
     assert [(line[1], line[5]) for line in lines] == [
         (host, f"{gross // 100}.{gross % 100:02}") for host, gross in expected]

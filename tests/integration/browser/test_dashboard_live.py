@@ -147,8 +147,8 @@ def check_saved(browser):
     assert shown
     assert [(int(line[0]), line[1], line[2]) for line in lines] == [
         (int(row["rank"]), row["id"], row["name"]) for row in shown]
-    assert [round(float(line[5]) * 100) for line in lines] == [row["gross"] for row in shown]
-    assert header[-1] == "As of"
+    assert [round(float(line[5]) * 100) for line in lines] == [fen(row["gross"]) for row in shown]
+    assert header[-1] == "As of (+08:00)"
     return {line[-1] for line in lines}
 
 

@@ -1,0 +1,157 @@
+"""Amounts in the currency of the data, with as many digits as it has, and times in the data's time
+zone, wherever the viewer is; and neither before the daemon has told which they are."""
+import re
+from datetime import datetime, timezone
+from types import SimpleNamespace
+
+import pytest
+
+from browser import PHONE, WALL, eventually
+from clients import post_events
+from dashboard import MISPLACED, TOLD, open_live, save, state
+from events import host, order, product, session
+from harness import Daemon, Folder, RedisServer, now_ms
+from tokens import Keys
+
+pytestmark = pytest.mark.plain_build
+
+MINUTE_MS = 60_000
+SOLD = 123_456_789  # minor units
+
+# What is sold, as exact, in Chinese, in short in both, and in a file; and the data's zone.
+CASES = {
+    "JPY": SimpleNamespace(
+        zone="-09:30", minutes=-570, exact="¥123,456,789", zh="JP¥1亿2345万6789", short="¥123M",
+        short_zh="JP¥1.23亿", plain="123456789", goal="¥500M", axis=r"¥\d+M?"),
+    "KWD": SimpleNamespace(
+        zone="+05:45", minutes=345, exact="KWD 123,456.789", zh="KWD 12万3456.789", short="KWD 123K",
+        short_zh="KWD 12.3万", plain="123456.789", goal="KWD 500K", axis=r"KWD\s\d+K?"),
+}
+
+# Notes each text that is painted on a canvas.
+PAINTED = """
+    window.painted = [];
+    const paint = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+        painted.push(text);
+        return paint.call(this, text, ...rest);
+    };
+"""
+
+
+@pytest.fixture(scope="module", params=CASES)
+def data(request):
+    """A daemon of a currency with one order of SOLD, just now, in a session with a goal."""
+    place = Folder()
+    told = CASES[request.param]
+    daemon = Daemon(place, RedisServer(place), {"data.currency": request.param,
+                                                "data.time_zone": told.zone})
+    now = now_ms()
+    for event in (host("h", host_id="ling", name="Ling"),
+                  product("p", product_id="tea", name="Tea", county="422828"),
+                  session("s", session_id="night", host_id="ling", starts_at=now - MINUTE_MS,
+                          ends_at=now + 60 * MINUTE_MS, goal=500_000_000),
+                  order("o", order_id="o1", host_id="ling", product_id="tea", session_id="night",
+                        county="422828", quantity=1, amount=SOLD, time=now)):
+        assert post_events(daemon, event).status == 200
+    yield SimpleNamespace(daemon=daemon, url=daemon.url, now=now, ends=now + 60 * MINUTE_MS,
+                          currency=request.param, **vars(told))
+    daemon.stop()
+    place.close()
+
+
+@pytest.fixture
+def painted(browser):
+    """Returns what the next page has painted since the last time it was asked."""
+    script = browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=PAINTED)
+    yield lambda: browser.js("return painted.splice(0)")
+    browser.cdp("Page.removeScriptToEvaluateOnNewDocument", **script)
+
+
+def local(data, ms, form):
+    """In the data's time zone: times are moved, and written as if they were UTC."""
+    return datetime.fromtimestamp(ms / 1000 + data.minutes * 60, timezone.utc).strftime(form)
+
+
+def told(browser, css):
+    return plain(browser.js(TOLD + "return told(document.querySelector(arguments[0]))", css))
+
+
+def plain(text):
+    """With blanks as Selenium tells them of what is on the screen."""
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_amounts_are_in_the_currency_of_the_data(browser, data, language):
+    open_live(browser, f"{data.url}/?lang={language}")
+    exact, short = (data.exact, data.short) if language == "en" else (data.zh, data.short_zh)
+    eventually(lambda: browser.text(".hero") == exact)
+    for css in (".figure.net dd", ".hosts .amount", ".ticker .amount"):
+        eventually(lambda: browser.text(css) in (exact, short))
+    books = data.exact if language == "en" or data.currency != "JPY" else f"JP{data.exact}"
+    assert told(browser, ".hero") == told(browser, ".hosts .amount") == books
+    browser.open(f"{data.url}/overlay?lang={language}")
+    eventually(lambda: browser.text(".total .sum") == exact)
+    assert browser.text(".products .row[data-on] .amount") == short
+    assert browser.console_errors() == []
+
+
+def test_times_are_in_the_zone_of_the_data(browser, data, painted):
+    open_live(browser, f"{data.url}/?lang=en#/session/night")
+    eventually(lambda: browser.text(".ticker .time") == local(data, data.now, "%H:%M:%S"))
+    until = local(data, data.ends, f"%Y-%m-%d %H:%M:%S UTC{data.zone}")
+    assert browser.text(".countdown p:last-child") == f"ends {until}"
+    assert data.goal in browser.text(".goal")
+    assert browser.text("#clock").split() == [browser.text("#clock").split()[0], f"UTC{data.zone}"]
+    now = re.match(r"(\d\d):(\d\d)", browser.text("#clock"))
+    assert now[0] in {local(data, now_ms() - late, "%H:%M") for late in (0, MINUTE_MS)}
+    eventually(lambda: data.exact in plain(browser.find(".chart-box")
+                                              .get_attribute("aria-label")))
+    texts = painted()
+    times = {text for text in texts if re.fullmatch(r"\d\d:\d\d", text)}
+    assert times and all(text.endswith(("00", "15", "30", "45")) for text in times), times
+    hours = {local(data, data.now - late * 60 * MINUTE_MS, "%H") for late in range(3)}
+    assert {text[:2] for text in times} <= hours
+    assert any(re.fullmatch(data.axis, text) for text in texts), texts
+
+
+def test_a_file_says_what_its_amounts_and_times_are_in(browser, data):
+    open_live(browser, f"{data.url}/?lang=en")
+    unit = f"Gross ({data.currency})"
+    for panel in ("total", "chart", "hosts", "map"):
+        name, header, lines, _ = eventually(lambda: save(browser, panel)[2] and save(browser, panel))
+        assert data.plain in [line[header.index(unit)] for line in lines], panel
+        assert header[-1] == f"As of ({data.zone})"
+        day = local(data, now_ms(), "%Y-%m-%d ")
+        assert all(line[-1].startswith((day, local(data, data.now, "%Y-%m-%d "))) for line in lines)
+    name, header, lines, _ = eventually(lambda: save(browser, "ticker")[2] and save(browser, "ticker"))
+    line = dict(zip(header, lines[0]))
+    assert line[f"Time ({data.zone})"] == local(data, data.now, "%Y-%m-%d %H:%M:%S")
+    assert line[f"Amount ({data.currency})"] == data.plain
+
+
+@pytest.mark.parametrize("size", [WALL, PHONE, (1366, 768)], ids=str)
+def test_nothing_overlaps(browser, data, size):
+    browser.size(*size)
+    language = "zh" if data.currency == "JPY" else "en"
+    for screen in ("#/", "#/session/night", "#/province/42"):
+        open_live(browser, f"{data.url}/?lang={language}{screen}")
+        eventually(lambda: "–" not in browser.texts(".figure dd"))
+        assert eventually(lambda: browser.js(MISPLACED) == []), screen
+
+
+def test_nothing_is_told_before_it_is_known(browser, folder, redis, painted):
+    """The daemon waits for a token, and has told nothing yet."""
+    keys = Keys(folder.path / "keys")
+    keys.add("a")
+    daemon = Daemon(folder, redis, {"auth.keys": keys.path, "limits.auth_ms": 1000,
+                                    "data.currency": "EUR", "data.time_zone": "UTC"})
+    browser.open(f"{daemon.url}/?lang=en")
+    eventually(lambda: state(browser) == "denied")
+    shown = browser.text("body") + "".join(painted())
+    assert not re.search(r"[¥€]|\d\d|\d\.", shown), shown
+    browser.find("dialog input").send_keys(keys.mint("view"))
+    browser.find("dialog button.main").click()
+    eventually(lambda: browser.text(".hero") == "€0.00" and re.match(r"\d\d:", browser.text("#clock")))
+    eventually(lambda: any(text.startswith("€") for text in painted()))
