@@ -296,6 +296,26 @@ def test_a_ledger_is_read_as_it_is_spelled_though_nothing_says_how(passage, olde
         assert tool.post(*map(sale, IDS)).duplicates == len(IDS)
 
 
+@pytest.mark.parametrize("older", [True, False])
+def test_one_number_among_many_ids_tells_how_they_are_spelled(passage, older):
+    """The same with a ledger in which one id in thousands is spelled in either way."""
+    client = passage.redis.client()
+    daemon = passage.make_older() if older else passage.daemon()
+    with Tool(daemon) as tool:
+        for first in range(0, 12_000, 1000):
+            many = [sale(f"u{number}") for number in range(first, first + 1000)]
+            assert tool.post(*many).accepted == 1000
+        assert tool.post(sale("123")).accepted == 1
+        for ended in (0, 1):
+            if ended:
+                passage.end_generation()
+            client.delete(HEAD + "generation", HEAD + "meta")
+            wait_for(lambda: client.exists(HEAD + "generation", HEAD + "meta") == 2, 15, "both")
+            assert tool.post(sale("123"), sale("u7")).duplicates == 2
+    daemon.stop()
+    assert_exact(passage.redis)
+
+
 def test_a_bare_number_set_by_hand_does_not_change_the_spelling(passage):
     client = passage.redis.client()
     daemon = passage.daemon()
