@@ -151,7 +151,9 @@ void batch_feed_entry(const struct batch *batch, const struct names *names, uint
                       struct buffer *out);
 
 /* After the commit succeeded: ledger cache and catalog learn what was written. */
-void batch_commit_done(struct batch *batch, const struct judge *judge);
+void batch_commit_done(const struct batch *batch, const struct judge *judge);
+/* The ledger cache alone: for a commit older than the catalog. What it learns is an assumption. */
+void batch_learn_records(const struct batch *batch, const struct judge *judge);
 /* Takes the posts out, in order (linked by next), leaving the batch empty for reuse. */
 struct post *batch_take(struct batch *batch);
 

@@ -407,7 +407,7 @@ void batch_feed_entry(const struct batch *batch, const struct names *names, uint
     free(catalog);
 }
 
-void batch_commit_done(struct batch *batch, const struct judge *judge)
+void batch_learn_records(const struct batch *batch, const struct judge *judge)
 {
     for (uint32_t i = 0; i < batch->touch_count; i++) {
         const struct touch *touch = &batch->touches[i];
@@ -417,6 +417,11 @@ void batch_commit_done(struct batch *batch, const struct judge *judge)
             ledger_learn_hashed(judge->ledger, touch->hash, touch->id,
                                 (enum record_place)touch->next_place, touch->next);
     }
+}
+
+void batch_commit_done(const struct batch *batch, const struct judge *judge)
+{
+    batch_learn_records(batch, judge);
     for (uint32_t i = 0; i < batch->catalog_count; i++) {
         const struct catalog_touch *touch = &batch->catalog[i];
         if (touch->changed)

@@ -158,7 +158,8 @@ static void count_commit(struct partition *partition)
                   1);
 }
 
-/* The commit is in Redis. apply: its facts are not in the board yet. */
+/* The commit is in Redis. apply: board and catalog were not read since, so they lack it; else what
+ * was read may be newer than what the batch wrote. */
 static void commit_succeeded(struct partition *partition, bool apply)
 {
     struct pipeline *pipeline = &partition->pipeline;
@@ -173,8 +174,10 @@ static void commit_succeeded(struct partition *partition, bool apply)
             board_apply(partition->view.board, partition->fence.lane, partition->fence.version,
                         true, facts, count, clock_wall_ms(partition->clock));
             metrics_add(&partition->judge.lane_total, batch_metrics(pipeline->batch));
+            batch_commit_done(pipeline->batch, &partition->judge);
+        } else {
+            batch_learn_records(pipeline->batch, &partition->judge);
         }
-        batch_commit_done(pipeline->batch, &partition->judge);
         standing_committed(partition, &pipeline->looks);
         if (catalog_count)
             board_touch(partition->view.board);

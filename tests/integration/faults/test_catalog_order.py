@@ -2,7 +2,7 @@
 from clients import Tool, totals
 from events import order
 from harness import now_ms, wait_for
-from scene import verify
+from scene import CALM, verify
 
 NOTHING_NEW = "*-1"
 
@@ -39,4 +39,25 @@ def test_two_upserts_of_one_time_end_the_same_everywhere(world):
     for daemon in (first, second):
         wait_for(lambda d=daemon: totals(d, "platform/p-Y")["topics"]["platform/p-Y"]["all"]["orders"]
                  == 2, 10, "both orders under the newest platform")
+    verify(world.redis)
+
+
+def test_a_name_that_changed_while_a_commit_of_it_was_in_doubt(world):
+    """The first daemon's commit is done, its answer lost, and the name changed elsewhere before it
+    is back: what it reads of Redis on its way in is newer than what it had sent."""
+    first, second = world.daemon(CALM), world.daemon(CALM)
+    now = now_ms()
+    with Tool(first) as one, Tool(second) as other:
+        held = first.redis.catch("commit", at="reply")
+        one.send_events(room("mine", now))
+        held.wait()
+        claim = first.redis.catch("claim")
+        held.cut()
+        claim.wait()
+        wait_for(lambda: title(second) == "mine", 10, "the first name")
+        assert other.verdict(room("theirs", now + 1)) == "accepted"
+        claim.release()
+        one.settle()
+        assert one.accepted == 1
+        assert title(first) == title(second) == "theirs"
     verify(world.redis)
