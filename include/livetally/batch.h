@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "livetally/catalog.h"
+#include "livetally/county.h"
 #include "livetally/fact.h"
 #include "livetally/id_filter.h"
 #include "livetally/ledger.h"
@@ -74,6 +75,7 @@ struct judge {
     struct catalog *catalog;
     struct names *names;
     struct census *census;
+    const struct county_list *counties; /* as event_rules */
     struct known_ids current, previous;
     struct metrics lane_total; /* all our lane ever counted, committed */
 };

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "livetally/buffer.h"
+#include "livetally/county.h"
 #include "livetally/event.h"
 #include "livetally/slice.h"
 
@@ -57,6 +58,9 @@ struct catalog_entry {
 struct catalog;
 
 struct catalog *catalog_new(uint32_t max_entries);
+/* Before any entry is put; borrowed. A product of a county that was retired since is then of the
+ * one that it counts under. */
+void catalog_set_counties(struct catalog *catalog, const struct county_list *counties);
 void catalog_free(struct catalog *catalog);
 void catalog_clear(struct catalog *catalog);
 uint32_t catalog_count(const struct catalog *catalog, enum catalog_kind kind);

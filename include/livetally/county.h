@@ -36,5 +36,7 @@ size_t county_list_count(const struct county_list *list);
 
 /* The code it counts under, or 0 when it is not a county. list may be NULL: then only form. */
 uint32_t county_resolve(const struct county_list *list, uint32_t code);
+/* The same of a code that was recorded by another list, maybe: itself when it is no county now. */
+uint32_t county_now(const struct county_list *list, uint32_t code);
 
 #endif

@@ -47,6 +47,7 @@ struct partition_options {
     uint32_t minute_keep_hours;
     int64_t generation_ms;                   /* span of a ledger generation */
     const struct county_names *county_names; /* for screens; outlives the partition; NULL: none */
+    const struct county_list *counties;      /* those of the event_rules of all posts; the same */
 };
 
 struct partition_ops {

@@ -29,6 +29,7 @@ struct shelf {
 struct catalog {
     struct shelf shelves[CATALOG_KIND_COUNT];
     uint32_t max_entries;
+    const struct county_list *counties;
     size_t item_bytes; /* of all items */
     uint64_t changes;
     uint64_t cleared; /* `changes` when it was, last */
@@ -48,6 +49,11 @@ struct catalog *catalog_new(uint32_t max_entries)
     for (int kind = 0; kind < CATALOG_KIND_COUNT; kind++)
         id_table_init(&catalog->shelves[kind].table, (uint64_t)(uintptr_t)catalog);
     return catalog;
+}
+
+void catalog_set_counties(struct catalog *catalog, const struct county_list *counties)
+{
+    catalog->counties = counties;
 }
 
 static size_t item_memory_bytes(const struct item *item)
@@ -173,6 +179,7 @@ int catalog_put(struct catalog *catalog, enum catalog_kind kind, struct slice id
     item = item_new(kind, id, json);
     if (item == NULL)
         return ERROR_CORRUPT;
+    item->entry.county = county_now(catalog->counties, item->entry.county);
     if (place != ID_TABLE_NONE) {
         catalog->item_bytes -= item_memory_bytes(shelf->items[place]);
         item_free(shelf->items[place]);

@@ -191,3 +191,9 @@ uint32_t county_resolve(const struct county_list *list, uint32_t code)
         return 0;
     return list ? slot_find(list, code)->counts_under : code;
 }
+
+uint32_t county_now(const struct county_list *list, uint32_t code)
+{
+    uint32_t county = county_resolve(list, code);
+    return county ? county : code;
+}

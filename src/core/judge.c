@@ -210,15 +210,17 @@ static void count_fact(const struct judging *j, const struct fact *fact)
 
 /* --- orders ------------------------------------------------------------------------------- */
 
-static const char *order_difference(const struct event *event, const struct record *record)
+static const char *order_difference(const struct judging *j, const struct record *record)
 {
+    const struct event *event = j->event;
     if (differs(event->host_id, record->host))
         return "host_id";
     if (differs(event->session_id, record->session))
         return "session_id";
     if (differs(event->product_id, record->product))
         return "product_id";
-    if (event->stated & EVENT_HAS_COUNTY && event->county != record->county)
+    if (event->stated & EVENT_HAS_COUNTY && event->county != record->county &&
+        event->county != county_now(j->judge->counties, record->county))
         return "county";
     if (differs(event->platform, record->platform))
         return "platform";
@@ -278,13 +280,12 @@ static bool order_with_defaults(const struct judging *j, struct record *record)
 
 static void judge_order(const struct judging *j)
 {
-    const struct event *event = j->event;
     struct record *record = &j->batch->record;
     struct touch *touch = open_record(j);
     if (!touch)
         return;
     if (record->has_order) {
-        const char *field = order_difference(event, record);
+        const char *field = order_difference(j, record);
         if (field)
             reject(j, REJECT_CONFLICT, field, "this order is already recorded with another value");
         else

@@ -212,6 +212,7 @@ int settings_init(struct settings *settings, const struct config *config, struct
         code = read_counties(settings, error);
     if (code == 0) {
         settings->partition.county_names = settings->county_names;
+        settings->partition.counties = settings->counties;
         county_page_init(&settings->county_page, settings->county_names);
         set_server(settings);
     } else {

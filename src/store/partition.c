@@ -309,12 +309,14 @@ struct partition *partition_new(uv_loop_t *loop, const struct partition_options 
         .calendar = options->calendar,
         .today = calendar_day(&options->calendar, clock_wall_ms(clock)),
     };
+    catalog_set_counties(partition->view.catalog, options->counties);
     partition->census = census_new(options->max_ids);
     partition->ledger = ledger_new(options->cached_orders, random_number());
     partition->judge = (struct judge){.ledger = partition->ledger,
                                       .catalog = partition->view.catalog,
                                       .names = partition->view.names,
-                                      .census = partition->census};
+                                      .census = partition->census,
+                                      .counties = options->counties};
     partition->stats->lane = -1;
     feed_reader_init(&partition->reader);
     pipeline_init(partition);

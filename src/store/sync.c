@@ -293,6 +293,7 @@ void sync_load(struct partition *partition)
     /* What is loaded now must not look idle until the hub watches it. */
     board_set_now(partition->next_board, partition_now_ms(partition));
     partition->next_catalog = catalog_new(partition->options.max_catalog);
+    catalog_set_counties(partition->next_catalog, partition->options.counties);
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
         partition->lanes[lane].cursor = partition->lanes[lane].behind = 0;
     sync->feed_version = partition->lanes[partition->fence.lane].checkpoint;

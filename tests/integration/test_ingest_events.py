@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from clients import Tool
+from clients import Tool, totals
 from events import host, order, product, refund, session
 from harness import Daemon, now_ms
 
@@ -254,4 +254,33 @@ def test_county_list_and_successors_of_retired_codes(folder, redis):
         assert tool.verdict(order("a", 3, county="110101")) == "duplicate"
         assert tool.verdict(product("a", county="110103")) == "accepted"
         assert tool.verdict(product("a", county="110101")) == "duplicate"
+    daemon.stop()
+
+
+def test_a_county_that_is_retired_later(folder, redis):
+    """What was recorded before counts as its successor from then on: retries, registrations and
+    the counties that products stand for."""
+    counties, aliases = folder.path / "counties.csv", folder.path / "aliases.csv"
+    counties.write_text("code,name\n110103,崇文区\n110101,东城区\n")
+    aliases.write_text("old_code,primary_code\n")
+    daemon = Daemon(folder, redis, {"data.county_file": counties, "data.county_alias_file": aliases})
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("a", 1, county="110103")) == "accepted"
+        assert tool.verdict(product("a", county="110103")) == "accepted"
+    daemon.stop()
+    counties.write_text("code,name\n110101,东城区\n")
+    aliases.write_text("old_code,primary_code\n110103,110101\n")
+    daemon.restart()
+    with Tool(daemon) as tool:
+        for county in ("110103", "110101"):
+            assert tool.verdict(order("a", 1, county=county)) == "duplicate"
+            assert tool.verdict(product("a", county=county)) == "duplicate"
+        assert tool.verdict(order("a", 1, county="422828")) == "bad_county"
+        assert tool.verdict(order("a", 2, county=None)) == "accepted"
+        assert tool.verdict(refund("a", 1)) == "accepted"
+        topics = totals(daemon, "county/110101", "county/110103")["topics"]
+        assert topics["county/110101"]["all"]["orders"] == 1, "what is sold now"
+        assert topics["county/110103"]["all"]["orders"] == 1, "what was counted stays"
+        assert topics["county/110103"]["all"]["refunded"] == 100
+        assert tool.verdict(product("a", county="110101", name="n")) == "accepted"
     daemon.stop()
