@@ -125,6 +125,7 @@ static bool connect_one(struct redis_link *link, const char *address)
         goto fail;
     }
     redis->data = link;
+    redis_replies_attach(&link->replies, redis->c.reader);
     int status = redis_uv_attach(link->loop, redis, on_watcher_closed, link);
     if (status < 0) {
         snprintf(link->reason, sizeof(link->reason), "%s", uv_strerror(status));

@@ -246,6 +246,7 @@ static void free_link(struct redis_link *link)
     void *context = link->closed_context;
     explicit_bzero(link->options.target.password, sizeof(link->options.target.password));
     free(link->ring);
+    redis_replies_done(&link->replies);
     free(link);
     closed(context);
 }
@@ -364,6 +365,7 @@ struct redis_link *redis_link_new(uv_loop_t *loop, const struct redis_link_optio
     link->log = log;
     link->stats = stats;
     link->state = STATE_IDLE;
+    redis_replies_init(&link->replies);
     redis_target_describe(&options->target, link->where, sizeof(link->where));
     uv_timer_init(loop, &link->timer);
     link->timer.data = link;

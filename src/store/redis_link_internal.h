@@ -10,6 +10,7 @@
 #include <stdarg.h>
 
 #include "livetally/redis_link.h"
+#include "redis_replies.h"
 
 #define REDIS_ADDRESSES_MAX 8
 #define REDIS_REASON_BYTES  512
@@ -44,6 +45,7 @@ struct redis_link {
 
     enum state state;
     redisAsyncContext *redis; /* NULL while there is none */
+    struct redis_replies replies;
     uv_timer_t timer;
     bool second_chance;    /* the running time-out has already fired once */
     uint32_t open_handles; /* the timer, and watchers of this and earlier connections */
