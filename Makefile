@@ -162,6 +162,9 @@ test_keyring_LIBS := $(test_token_LIBS)
 test_embedded_aof_PARTS := store/embedded_aof
 test_exact_redis_PARTS := store/bulk store/commit store/keys store/resp
 test_exact_redis_LIBS := -lhiredis
+test_redis_link_PARTS := store/advice store/redis_connect store/redis_link store/redis_replies \
+	store/redis_target store/redis_uv
+test_redis_link_LIBS := -luv -lhiredis
 test_redis_replies_PARTS := store/redis_replies
 test_redis_replies_LIBS := -lhiredis
 test_standing_PARTS := store/keys store/resp store/standing

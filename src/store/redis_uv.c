@@ -7,17 +7,31 @@
  * Writing: hiredis asks to be told when the socket is writable, which it nearly always is, and that
  * would cost a turn of the loop and two changes of the watcher for every command. So what is to be
  * written goes out just before the loop waits, and only what the kernel didn't take waits for the
- * socket.
+ * socket. hiredis gives its buffer back with every write that the kernel takes whole; here it is
+ * kept, since a commit would let it grow anew.
+ *
+ * Reading: hiredis takes 16 kB a time, and then waits for the socket. While a reply is unfinished,
+ * what else lies in the socket is put behind those in the same turn, without a copy on the way.
+ * hiredis still reads last, and so finds the end and parses.
  *
  * The struct is freed in the close callbacks only: hiredis drops its context, and with it calls
  * on_cleanup, in the middle of redisAsyncHandleRead/Write.
  */
 #include "redis_uv.h"
 
+#include <hiredis/sds.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "livetally/mem.h"
+
+/* Buffers up to these sizes are kept while they are empty. */
+#define READ_KEEP_BYTES  524288
+#define WRITE_KEEP_BYTES 524288
+
+#define READ_ON_BYTES 65536 /* a time, and not more: hiredis moves it up after every reply */
+#define READ_ON_TIMES 4     /* then others have their turn */
 
 struct redis_uv {
     uv_poll_t poll;
@@ -43,6 +57,39 @@ static void watch(struct redis_uv *self, int events)
     }
 }
 
+/* Reads what follows an unfinished reply. True: there may be more. An end or an error is left for
+ * hiredis to find, which reads after us. */
+static bool read_on(redisContext *redis)
+{
+    redisReader *reader = redis->reader;
+    sds buffer = sdsMakeRoomFor(reader->buf, READ_ON_BYTES);
+    if (!buffer) {
+        return false;
+    }
+    reader->buf = buffer;
+    ssize_t got = read(redis->fd, buffer + sdslen(buffer), READ_ON_BYTES);
+    if (got <= 0) {
+        return false;
+    }
+    sdsIncrLen(buffer, (int)got);
+    reader->len = sdslen(buffer);
+    return got == READ_ON_BYTES;
+}
+
+static void read_all(struct redis_uv *self)
+{
+    bool more = true;
+    redisAsyncHandleRead(self->context);
+    for (int i = 0; i < READ_ON_TIMES && more && self->context; i++) {
+        redisContext *redis = &self->context->c;
+        if (redis->err || redis->reader->err || redis->reader->ridx < 0) {
+            return;
+        }
+        more = read_on(redis);
+        redisAsyncHandleRead(self->context);
+    }
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct redis_uv *self = poll->data;
@@ -54,7 +101,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         return;
     }
     if (events & UV_READABLE) {
-        redisAsyncHandleRead(self->context);
+        read_all(self);
     }
     if (self->context && (events & UV_WRITABLE)) {
         redisAsyncHandleWrite(self->context);
@@ -107,12 +154,34 @@ static void on_delete_write(void *data)
     delete_events(self, UV_WRITABLE);
 }
 
+/* False: something is left for hiredis to write, or to find out. */
+static bool write_out(redisContext *redis)
+{
+    size_t size = sdslen(redis->obuf);
+    if (redis->err || sdsalloc(redis->obuf) > WRITE_KEEP_BYTES) {
+        return false;
+    }
+    ssize_t taken = write(redis->fd, redis->obuf, size);
+    if (taken <= 0) {
+        return false;
+    }
+    if ((size_t)taken < size) {
+        sdsrange(redis->obuf, (int)taken, -1);
+        return false;
+    }
+    sdsclear(redis->obuf);
+    return true;
+}
+
 static void write_due(struct redis_uv *self)
 {
     if (!self->write_due || !self->context) {
         return;
     }
     self->write_due = false;
+    if (write_out(&self->context->c)) {
+        return;
+    }
     self->writing = true;
     redisAsyncHandleWrite(self->context);
     self->writing = false;
@@ -164,6 +233,7 @@ int redis_uv_attach(uv_loop_t *loop, redisAsyncContext *context, void (*closed)(
     self->context = context;
     self->closed = closed;
     self->owner = owner;
+    context->c.reader->maxbuf = READ_KEEP_BYTES;
     context->ev.data = self;
     context->ev.addRead = on_add_read;
     context->ev.delRead = on_delete_read;
