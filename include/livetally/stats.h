@@ -28,6 +28,8 @@
     X(commits_fenced, "commits_fenced_total", "Commits refused by a fence")                        \
     X(commits_grown, "commits_grown_total",                                                        \
       "Commits refused because others had written to the ledger, and judged again")                \
+    X(records_written_over, "records_written_over_total",                                          \
+      "Records that a commit wrote over, as somebody had changed the ledger by hand")              \
     X(checkpoints, "checkpoints_total", "Checkpoints completed")                                   \
     X(checkpoint_cells, "checkpoint_cells_total", "Cells written by checkpoints")                  \
     X(feed_entries, "feed_entries_total", "Commits of other daemons applied")                      \

@@ -400,13 +400,24 @@ static bool is_number(const redisReply *reply, long long number)
     return reply->type == REDIS_REPLY_INTEGER && reply->integer == number;
 }
 
-/* All of a bulk is there; or, should HSET have made another number of records than it had to, the
- * ledger is not what we think. */
+/*
+ * All of a bulk is there. What was new stood nowhere, as the script found before it: by looking, or
+ * by how many records there are. HSET makes fewer when somebody took one out of the ledger by hand
+ * and put in another, of an id that was to come. (A HSET within the script, of few records, tells
+ * nobody.)
+ */
 static enum commit_result bulk_done(const redisReply *reply, uint32_t created)
 {
-    bool whole = is_number(reply->element[BULK_OPEN], 1) &&
-                 is_number(reply->element[BULK_SET], (long long)created);
-    return whole ? COMMIT_DONE : COMMIT_UNKNOWN;
+    const redisReply *set = reply->element[BULK_SET];
+    if (!is_number(reply->element[BULK_OPEN], 1) || set->type != REDIS_REPLY_INTEGER ||
+        set->integer < 0 || set->integer > (long long)created)
+        return COMMIT_UNKNOWN;
+    return set->integer == (long long)created ? COMMIT_DONE : COMMIT_WROTE_OVER;
+}
+
+uint32_t commit_written_over(const redisReply *reply, const struct commit_commands *commands)
+{
+    return commands->created - (uint32_t)reply->element[BULK_SET]->integer;
 }
 
 const redisReply *commit_error(const redisReply *reply)

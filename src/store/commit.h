@@ -64,6 +64,7 @@ enum commit_result {
     COMMIT_DIFFERS,        /* records differ: learnt, judge again */
     COMMIT_GROWN_CURRENT,  /* not what `standing` says: judge again, and look for all ids there */
     COMMIT_GROWN_PREVIOUS, /* the same */
+    COMMIT_WROTE_OVER,     /* done, over records in the ledger that can't have been there */
     COMMIT_REFUSED, /* Redis answered an error, e.g. OOM; the lane's version says what was done */
     COMMIT_UNKNOWN, /* no answer, or one that makes no sense; so here */
 };
@@ -77,6 +78,8 @@ bool reply_generations(const redisReply *reply, struct generations *ret_generati
 /* Reads the answer to these commands. On DIFFERS what Redis has is learnt by ledger and catalog. */
 enum commit_result commit_answer(const redisReply *reply, const struct commit_commands *commands,
                                  const struct judge *judge);
+/* After WROTE_OVER: how many. */
+uint32_t commit_written_over(const redisReply *reply, const struct commit_commands *commands);
 /* After REFUSED: the error. */
 const redisReply *commit_error(const redisReply *reply);
 

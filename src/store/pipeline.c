@@ -211,6 +211,19 @@ static void fenced(struct partition *partition, const redisReply *reply)
                                 "set changed");
 }
 
+/* The way in finds it done. What stood there is gone, and may have been counted. */
+static void wrote_over(struct partition *partition, uint32_t records)
+{
+    char text[PROBLEM_BYTES];
+    partition->stats->records_written_over += records;
+    snprintf(text, sizeof text,
+             "a commit wrote over %" PRIu32 " records that came into the ledger by hand: livetally "
+             "verify tells what differs since",
+             records);
+    partition_note_problem(partition, LOG_LEVEL_ERROR, text);
+    partition_resync(partition, partition->problem);
+}
+
 static void committed(void *context, const redisReply *reply)
 {
     struct partition *partition = context;
@@ -239,6 +252,9 @@ static void committed(void *context, const redisReply *reply)
         break;
     case COMMIT_FENCED:
         fenced(partition, reply);
+        break;
+    case COMMIT_WROTE_OVER:
+        wrote_over(partition, commit_written_over(reply, &pipeline->commands));
         break;
     case COMMIT_REFUSED:
         partition->commit_refused = true;

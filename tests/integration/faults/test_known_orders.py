@@ -271,6 +271,26 @@ def test_a_record_put_there_by_hand_is_seen(world, daemon):
         assert not knows(daemon)[0]
 
 
+def test_a_record_written_over_is_told(world, daemon):
+    """One was taken out by hand and another put in, so that there are as many as the daemon knows: it
+    learns by what it wrote that one of the new orders stood there."""
+    raw = redis_client.Redis(unix_socket_path=str(world.redis.socket))
+    key = ledger.key(ledger.generation(world.redis.client()))
+    with Tool(daemon) as tool:
+        post_all(tool, orders("u", 100))
+        wait_knows(daemon)
+        record = raw.hget(key, "u-o1")
+        assert raw.hdel(key, "u-o1") == raw.hset(key, "v-o7", record) == 1
+        assert post_all(tool, orders("v", 200)) == (200, 0)
+        assert metric(daemon, "records_written_over_total") == 1
+        assert daemon.log.count("a commit wrote over 1 records") == 1
+        assert post_all(tool, orders("v", 200)) == (0, 200)
+        wait_knows(daemon)
+        assert post_all(tool, orders("w", 200)) == (200, 0)
+        assert metric(daemon, "records_written_over_total") == 1
+    assert sold(daemon) == 500
+
+
 def test_a_ledger_deleted_by_hand(world, daemon):
     client = world.redis.client()
     with Tool(daemon) as tool:
