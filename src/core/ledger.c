@@ -17,7 +17,7 @@ struct entry {
     char *bytes; /* id, then record; NULL: free */
     uint32_t hash;
     uint32_t capacity;
-    uint16_t record_size;
+    uint32_t record_size; /* whatever somebody put there */
     uint8_t id_size;
     uint8_t place; /* enum record_place */
 };
@@ -123,7 +123,7 @@ void ledger_learn_hashed(struct ledger *ledger, uint64_t hash, struct slice id,
     if (size > id.size)
         memcpy(entry->bytes + id.size, bytes.data, bytes.size);
     entry->id_size = (uint8_t)id.size;
-    entry->record_size = (uint16_t)(size - id.size);
+    entry->record_size = (uint32_t)(size - id.size);
     entry->place = (uint8_t)place;
 }
 

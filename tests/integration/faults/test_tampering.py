@@ -3,11 +3,13 @@ where data was destroyed it is told loudly."""
 import shutil
 
 import pytest
+import redis as redis_client
 
 import ledger
 from clients import Tool
+from events import order, refund
 from harness import Daemon, RedisServer, livetally, wait_for
-from scene import World, errors_told, finish, metric, wait_ready
+from scene import CALM, World, errors_told, finish, metric, wait_ready
 from trouble import Trouble, logged
 
 EVENTS = 10_000
@@ -215,3 +217,19 @@ def test_another_data_set_when_redis_comes_back(folder):
     scene.watch_anew()
     scene.check_everything()
     world.stop()
+
+
+@pytest.mark.parametrize("size", [0, 300, 65_536])
+def test_an_order_that_stands_in_the_ledger_as_nonsense(world, size):
+    """Whatever its size: it is told with the order, and is in nobody else's way."""
+    daemon = world.daemon(CALM)
+    client = redis_client.Redis(unix_socket_path=world.redis.target.removeprefix("unix:"))
+    number = ledger.generation(world.redis.client())
+    client.hset(ledger.key(number), order("u")["order_id"], b"\xff" * size)
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u")) == "conflict"
+        assert tool.verdict(refund("u")) == "conflict"
+        assert tool.verdict(order("v")) == "accepted"
+        result = tool.post(order("u"), order("w"), refund("w"))
+        assert (result.accepted, len(result.rejected)) == (2, 1)
+    assert client.hstrlen(ledger.key(number), order("u")["order_id"]) == size
