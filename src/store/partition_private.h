@@ -79,6 +79,7 @@ struct pipeline {
     struct buffer entry; /* feed entry of the commit in flight */
     bool wait_pending;
     bool in_flight;          /* a commit was sent and its outcome is not known */
+    bool was_done;           /* or it was done, and the connection broke before replicas had it */
     uint64_t expect_version; /* version it makes */
     int64_t sent_ms;
     uint64_t sent_ns;

@@ -5,7 +5,8 @@
  *
  * A batch whose commit's outcome is unknown (the connection broke) stays as it is until the way in
  * has read our feed: if the newest entry there is the one we sent, it was done; else it is judged
- * again. The new owner token has made the old commit void in case it is still on its way.
+ * again. The new owner token has made the old commit void in case it is still on its way. So too
+ * when the connection broke while replicas were waited for: then the new one waits for them.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -362,9 +363,12 @@ void pipeline_pump(struct partition *partition)
 
 void pipeline_connection_lost(struct partition *partition)
 {
+    struct pipeline *pipeline = &partition->pipeline;
     partition->replicas_missing = false; /* told again if they still are */
-    partition->pipeline.state = PIPELINE_IDLE;
-    partition->pipeline.wait_pending = false;
+    if (pipeline->state == PIPELINE_REPLICATING)
+        pipeline->in_flight = pipeline->was_done = true;
+    pipeline->state = PIPELINE_IDLE;
+    pipeline->wait_pending = false;
 }
 
 void pipeline_resolve(struct partition *partition, uint64_t version, struct slice newest_entry)
@@ -372,10 +376,13 @@ void pipeline_resolve(struct partition *partition, uint64_t version, struct slic
     struct pipeline *pipeline = &partition->pipeline;
     if (!pipeline->in_flight)
         return;
-    if (pipeline->entry.size && version == pipeline->expect_version && newest_entry.data &&
-        slice_equal(newest_entry, buffer_slice(&pipeline->entry)))
+    bool done = pipeline->entry.size && version == pipeline->expect_version && newest_entry.data &&
+                slice_equal(newest_entry, buffer_slice(&pipeline->entry));
+    if (done && pipeline->was_done)
+        ask_replicas(partition);
+    else if (done)
         commit_succeeded(partition, false);
-    pipeline->in_flight = false;
+    pipeline->in_flight = pipeline->was_done = false;
 }
 
 void pipeline_give_up(struct partition *partition)

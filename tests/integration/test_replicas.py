@@ -2,7 +2,7 @@
 import pytest
 
 from clients import Tool, Viewer, get, metrics
-from events import order
+from events import order, refund
 from harness import Daemon, RedisServer, wait_for
 
 
@@ -117,3 +117,20 @@ def test_a_daemon_restarted_meanwhile_acks_the_retry_only_with_the_replica(maste
         replica.thaw()
         tool.settle()
         assert tool.duplicates == 1
+
+
+def test_what_waits_for_replicas_when_the_connection_breaks_is_answered_as_it_was_judged(
+        master, replica, daemon):
+    wait_for_link(replica)
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u", 1)) == "accepted"
+        replica.freeze()
+        tool.send_events(order("u", 2), refund("u", 2), refund("other"), order("u", 1))
+        wait_for(lambda: version(master) == "2", 10, "the commit")
+        master.client().client_kill_filter(_type="normal", skipme=True)
+        wait_for(lambda: metrics(daemon)["livetally_resyncs_total"] == 2, 10, "the way in")
+        assert tool.upto == 1
+        replica.thaw()
+        tool.settle()
+        assert (tool.accepted, tool.parked, tool.duplicates) == (3, 1, 1)
+        assert metrics(daemon)["livetally_orders_total"] == 2
