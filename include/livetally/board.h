@@ -59,11 +59,17 @@ struct cell_slot {
     uint32_t place_plus_1; /* 0 = free */
 };
 
-/* From the keys of cells to their places: open addressing, at most two thirds full. */
+/*
+ * From the keys of cells to their places: open addressing, at most two thirds full. A large one
+ * grows bit by bit: what isn't in `slots` yet is still found in `old`.
+ */
 struct cell_index {
     struct cell_slot *slots;
     uint32_t mask;
     uint32_t used;
+    uint32_t old_mask;
+    uint32_t old_next;     /* slots below are copied */
+    struct cell_slot *old; /* NULL: it isn't growing */
 };
 
 /* The changes of cells, numbered from 0; number i is at i & mask. See group_changes_mark(). */

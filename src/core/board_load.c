@@ -10,6 +10,8 @@
 #include "livetally/error.h"
 #include "livetally/mem.h"
 
+#define AHEAD 16u /* slots to fetch before cells are looked for */
+
 void board_load_begin(struct board *board, struct group *group)
 {
     board_spread(board);
@@ -22,19 +24,32 @@ void board_load_begin(struct board *board, struct group *group)
     group->complete = false;
 }
 
-/*
- * Our own lane: `own` becomes what the image says, which has all that was pending. Cells that are
- * not in the image have never counted before, so their base is zero.
- */
-static void merge_own(struct board *board, struct group *group, uint64_t version,
-                      const struct image_cell *cells, uint32_t count)
+/* Our own lane: `own` becomes what the image says, which has all that was pending. */
+static void put_own(struct board *board, struct group *group, struct cell *cell,
+                    const struct image_cell *image)
 {
+    cell->own = image->metrics;
+    if (image->from_feed)
+        cell_mark_dirty(board, group, cell);
+}
+
+static void merge_cells(struct board *board, struct group *group, bool own,
+                        const struct image_cell *cells, uint32_t count)
+{
+    group_cells_reserve(board, group, count);
     for (uint32_t i = 0; i < count; i++) {
+        uint32_t ahead = cells[i + AHEAD < count ? i + AHEAD : i].key;
+        __builtin_prefetch(&group->index.slots[cell_index_start(&group->index, ahead)], 1);
         struct cell *cell = group_cell_open(board, group, cells[i].key);
-        cell->own = cells[i].metrics;
-        if (cells[i].from_feed)
-            cell_mark_dirty(board, group, cell);
+        metrics_add(&group->sums[cell - group->cells], &cells[i].metrics);
+        if (own)
+            put_own(board, group, cell, &cells[i]);
     }
+}
+
+/* Cells that are not in our own lane's image have never counted before, so their base is zero. */
+static void complete_own(struct group *group, uint64_t version)
+{
     for (uint32_t i = 0; i < group->cell_count; i++)
         group->cells[i].flags |= CELL_BASE;
     group->own_version = version;
@@ -51,12 +66,9 @@ int board_load_merge(struct board *board, struct group *group, uint32_t lane, bo
     assert(group->state == GROUP_LOADING);
     if (group->included[lane] != NOT_MERGED || version < board->lane_versions[lane])
         return ERROR_CONFLICT;
+    merge_cells(board, group, own, cells, count);
     if (own)
-        merge_own(board, group, version, cells, count);
-    for (uint32_t i = 0; i < count; i++) {
-        struct cell *cell = group_cell_open(board, group, cells[i].key);
-        metrics_add(&group->sums[cell - group->cells], &cells[i].metrics);
-    }
+        complete_own(group, version);
     group->included[lane] = version;
     if (board->merged[lane] < version)
         board->merged[lane] = version;

@@ -1,8 +1,8 @@
 /*
  * What the parts of the board share: groups and their hash (board.c), cells of a group
- * (board_cells.c), adding commits (board_apply.c, board_order.c, board_singles.c, board_spread.c),
- * what changed (board_changes.c), loading (board_load.c, board_image.c), checkpoints
- * (board_dirty.c), dropping what is idle (board_evict.c).
+ * (board_cells.c, board_index.c), adding commits (board_apply.c, board_order.c, board_singles.c,
+ * board_spread.c), what changed (board_changes.c), loading (board_load.c, board_image.c),
+ * checkpoints (board_dirty.c), dropping what is idle (board_evict.c).
  */
 #ifndef LIVETALLY_CORE_BOARD_PRIVATE_H
 #define LIVETALLY_CORE_BOARD_PRIVATE_H
@@ -171,33 +171,48 @@ static inline uint32_t cell_index_start(const struct cell_index *index, uint32_t
     return (hash ^ hash >> 15) & index->mask;
 }
 
-/* The cell's place, or PLACE_NONE. The index has slots, which it has after its first insert. */
+/* The cell's place, or PLACE_NONE. */
+uint32_t cell_index_find_old(const struct cell_index *index, uint32_t key);
+
 static inline uint32_t cell_index_find(const struct cell_index *index, uint32_t key)
 {
     for (uint32_t at = cell_index_start(index, key);; at = (at + 1) & index->mask) {
         const struct cell_slot *slot = &index->slots[at];
         if (slot->place_plus_1 == 0)
-            return PLACE_NONE;
+            return index->old == NULL ? PLACE_NONE : cell_index_find_old(index, key);
         if (slot->key == key)
             return slot->place_plus_1 - 1;
     }
+}
+
+static inline size_t cell_index_bytes(const struct cell_index *index)
+{
+    size_t slots = (size_t)index->mask + 1;
+
+    return (index->old == NULL ? slots : slots + index->old_mask + 1) * sizeof(*index->slots);
 }
 
 static inline size_t group_memory_bytes(const struct group *group)
 {
     size_t cell_bytes = sizeof(*group->cells) + (group->sums ? sizeof(*group->sums) : 0);
 
-    return sizeof(*group) + group->cell_capacity * cell_bytes +
-           ((size_t)group->index.mask + 1) * sizeof(*group->index.slots);
+    return sizeof(*group) + group->cell_capacity * cell_bytes + cell_index_bytes(&group->index);
 }
 
-/* board_cells.c */
+/* board_index.c */
 void cell_index_init(struct cell_index *index);
 void cell_index_done(struct cell_index *index);
 void cell_index_insert(struct cell_index *index, uint32_t key, uint32_t place); /* not there yet */
 void cell_index_remove(struct cell_index *index, uint32_t key);                 /* is there */
+void cell_index_move(struct cell_index *index, uint32_t key, uint32_t place);   /* is there */
+void cell_index_reserve(struct cell_index *index, uint32_t count);
+void cell_index_shrink(struct cell_index *index);
+
+/* board_cells.c */
 /* The cell, made when it isn't there yet. Other cells of the group may move in memory. */
 struct cell *group_cell_open(struct board *board, struct group *group, uint32_t key);
+/* Makes room for so many cells at once, so that they don't grow there step by step. */
+void group_cells_reserve(struct board *board, struct group *group, uint32_t count);
 /* The sums of a group that is no longer, or not yet, COLD; all zeros. */
 void group_sums_open(struct board *board, struct group *group);
 void group_sums_close(struct board *board, struct group *group);
