@@ -265,7 +265,8 @@ uint32_t board_held_count(struct board *board)
 
 size_t board_memory_bytes(const struct board *board)
 {
-    return sizeof(*board) + board->group_bytes + gathering_memory_bytes() + singles_memory_bytes() +
+    return sizeof(*board) + board->group_bytes + gathering_memory_bytes() +
+           singles_memory_bytes(&board->singles) +
            ((size_t)board->group_mask + 1) * sizeof(*board->groups) +
            ((size_t)board->dirty_mask + 1) * sizeof(*board->dirty) +
            board->changed_capacity * sizeof(struct group *);

@@ -156,17 +156,26 @@ static __attribute__((noinline)) void gather_commit(struct board *board, uint32_
     }
 }
 
-/* Of another lane, while nothing is loading. */
+static bool add_singles(struct board *board, const struct fact *facts, uint32_t count,
+                        int64_t minutes_from_ms)
+{
+    if (!singles_add(board, facts, count))
+        return false;
+    if (board->shown_others > 0)
+        gather_commit(board, LANE_OTHERS, LATER_VERSION, facts, count, minutes_from_ms);
+    return true;
+}
+
+/* Of another lane, while nothing is loading. Nearly all commits are of one day. */
 static void add_commit(struct board *board, uint32_t lane, const struct fact *facts,
                        uint32_t fact_count, int64_t minutes_from_ms)
 {
     singles_make_room(board, fact_count);
-    for (uint32_t i = 0; i < fact_count; i++) {
-        bool single = singles_add(board, &facts[i]);
-        if (!single || board->shown_others > 0)
-            gather_commit(board, single ? LANE_OTHERS : lane, LATER_VERSION, &facts[i], 1,
-                          minutes_from_ms);
-    }
+    if (add_singles(board, facts, fact_count, minutes_from_ms))
+        return;
+    for (uint32_t i = 0; i < fact_count; i++)
+        if (!add_singles(board, &facts[i], 1, minutes_from_ms))
+            gather_commit(board, lane, LATER_VERSION, &facts[i], 1, minutes_from_ms);
 }
 
 /* As a whole: see above. */

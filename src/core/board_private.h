@@ -73,23 +73,32 @@ struct gathering {
 };
 
 /* See board_singles.c. */
-#define SINGLES_MAX 8192u /* of a dimension */
+#define SINGLES_MAX 16384u /* of a dimension; so many are spread in some milliseconds */
 
+struct half { /* what orders change of metrics, or refunds */
+    int64_t v[METRICS_HALF];
+};
+
+/* What orders add, side by side as in a fact. */
 struct single {
+    int64_t units, gross;
+    int64_t orders;
     uint32_t key;
-    uint32_t slot;
-    struct metrics sum;
+    bool refunded; /* there is something in refunds */
 };
 
 struct single_table {
     struct single *singles;
-    uint16_t *slots; /* NULL: of the total, which is one */
+    struct half *refunds;
+    uint16_t *places;   /* NULL: of the total, which is one */
+    size_t value_count; /* places there are */
     uint32_t count;
 };
 
 struct singles {
     struct single_table tables[DIMENSION_COUNT];
-    struct single total;
+    struct single total[2]; /* from place 1, as in the other tables */
+    struct half total_refunds[2];
     uint32_t day; /* yyyymmdd, as long as there are any */
     int64_t day_start_ms;
 };
@@ -253,12 +262,14 @@ void group_forget_included(const struct board *board, struct group *group);
 /* board_singles.c */
 void singles_init(struct singles *singles);
 void singles_done(struct singles *singles);
-size_t singles_memory_bytes(void);
+size_t singles_memory_bytes(const struct singles *singles);
 /* Spreads them if so many facts might not fit; at most SINGLES_MAX. */
 void singles_make_room(struct board *board, uint32_t fact_count);
-/* Adds another lane's fact, if it is of their day. No group may be LOADING, and every LOADED one
- * has to lack the fact. */
-bool singles_add(struct board *board, const struct fact *fact);
+/*
+ * Adds facts of other lanes, at least one; false, and none is added, if one of them is not of their
+ * day. No group may be LOADING, and every LOADED one has to lack the facts.
+ */
+bool singles_add(struct board *board, const struct fact *facts, uint32_t count);
 void singles_spread(struct board *board);
 
 /* board_changes.c */

@@ -8,8 +8,11 @@
  * only before somebody looks or when a table is full: once for every host and every product that
  * sold meanwhile, however many orders there were.
  *
- *   slots     hash of the value -> place + 1 in singles; open addressing, at most half full
- *   singles   value and sums, in order of first use
+ *   places    [value] -> its place in singles; 0: none yet. Values are numbers of names, which are
+ *             dense, or codes of counties, so it takes neither a hash nor a look at the key
+ *   singles   value and what orders add, in order of first use, from place 1; place 0 takes what
+ *             has no value, and nobody reads it
+ *   refunds   what refunds add, by place; only of singles that had one
  *
  * Only facts that count in every group that is shown are taken (see board_apply.c). Those of
  * another day than the one the tables are of are not: they are gathered like our own lane's.
@@ -19,119 +22,230 @@
 #include "board_private.h"
 #include "livetally/mem.h"
 
-#define SLOT_COUNT (2 * SINGLES_MAX)
 #define BLOCK      32u
+#define PLACES_MIN 1024u
+#define COUNTIES   1000000u /* codes have six digits */
 
-_Static_assert(SINGLES_MAX < UINT16_MAX, "a place fits a slot");
-_Static_assert((SLOT_COUNT & (SLOT_COUNT - 1)) == 0, "a power of two");
+_Static_assert(SINGLES_MAX < UINT16_MAX, "a place fits");
+_Static_assert(sizeof(struct single) == 32, "two a cache line");
 
-/* Memory is used only as far as singles are. */
+/* Memory is used only as far as singles are, and as values are. */
 void singles_init(struct singles *singles)
 {
     for (int d = DIMENSION_HOST; d < DIMENSION_COUNT; d++) {
         struct single_table *table = &singles->tables[d];
-        table->singles = mem_resize(NULL, SINGLES_MAX, sizeof(*table->singles));
-        table->slots = mem_zalloc(SLOT_COUNT * sizeof(*table->slots));
+        table->singles = mem_alloc_lines((SINGLES_MAX + 2) * sizeof(*table->singles));
+        table->singles[0] = (struct single){0};
+        table->refunds = mem_resize(NULL, SINGLES_MAX + 1, sizeof(*table->refunds));
+        table->value_count = d == DIMENSION_COUNTY ? COUNTIES : PLACES_MIN;
+        table->places = mem_zalloc(table->value_count * sizeof(*table->places));
     }
-    singles->tables[DIMENSION_NONE].singles = &singles->total;
-    singles->total.key = TOTAL_CELL;
+    singles->tables[DIMENSION_NONE].singles = singles->total;
+    singles->tables[DIMENSION_NONE].refunds = singles->total_refunds;
+    singles->total[1].key = TOTAL_CELL;
 }
 
 void singles_done(struct singles *singles)
 {
     for (int d = DIMENSION_HOST; d < DIMENSION_COUNT; d++) {
         free(singles->tables[d].singles);
-        free(singles->tables[d].slots);
+        free(singles->tables[d].refunds);
+        free(singles->tables[d].places);
     }
 }
 
-size_t singles_memory_bytes(void)
+size_t singles_memory_bytes(const struct singles *singles)
 {
-    return (DIMENSION_COUNT - DIMENSION_HOST) *
-           (SINGLES_MAX * sizeof(struct single) + SLOT_COUNT * sizeof(uint16_t));
+    size_t bytes = 0;
+
+    for (int d = DIMENSION_HOST; d < DIMENSION_COUNT; d++)
+        bytes += SINGLES_MAX * (sizeof(struct single) + sizeof(struct half)) +
+                 singles->tables[d].value_count * sizeof(uint16_t);
+    return bytes;
 }
 
-static struct metrics *open_single(struct single_table *table, uint32_t key)
+/* Zeros that nobody has written yet take no memory, so they are not copied. */
+static void grow_places(struct single_table *table, uint32_t key)
 {
-    uint32_t hash = key * UINT32_C(0x9e3779b1);
-    uint32_t at = (hash ^ hash >> 15) & (SLOT_COUNT - 1);
+    size_t count = table->value_count;
+    uint16_t *places;
 
-    for (; table->slots[at] != 0; at = (at + 1) & (SLOT_COUNT - 1)) {
-        struct single *single = &table->singles[table->slots[at] - 1];
-        if (single->key == key)
-            return &single->sum;
+    while (count <= key)
+        count *= 2;
+    places = mem_zalloc(count * sizeof(*places));
+    memcpy(places, table->places, table->value_count * sizeof(*places));
+    free(table->places);
+    table->places = places;
+    table->value_count = count;
+}
+
+static __attribute__((noinline)) uint32_t open_single(struct single_table *table, uint32_t key)
+{
+    if (key >= table->value_count)
+        grow_places(table, key);
+    table->places[key] = (uint16_t)++table->count;
+    table->singles[table->count] = (struct single){.key = key};
+    return table->count;
+}
+
+static inline uint32_t place_of(struct single_table *table, uint32_t key)
+{
+    uint32_t place = key < table->value_count ? table->places[key] : 0;
+
+    return place == 0 && key != 0 ? open_single(table, key) : place;
+}
+
+static inline void add_order(struct single *single, int64_t orders, int64_t units, int64_t gross)
+{
+    single->units += units;
+    single->gross += gross;
+    single->orders += orders;
+}
+
+static void add_refund(struct single_table *table, uint32_t place, const struct fact *fact)
+{
+    struct half *refunds = &table->refunds[place];
+
+    if (!table->singles[place].refunded)
+        *refunds = (struct half){{0}};
+    table->singles[place].refunded = true;
+    refunds->v[0]++;
+    refunds->v[METRIC_REFUNDED - METRICS_HALF] += fact->amount;
+    refunds->v[METRIC_RETURNED - METRICS_HALF] += fact->quantity;
+}
+
+static inline uint32_t key_of(const struct fact *fact, enum dimension dimension)
+{
+    switch (dimension) {
+    case DIMENSION_HOST:
+        return fact->host;
+    case DIMENSION_COUNTY:
+        return fact->county;
+    case DIMENSION_PRODUCT:
+        return fact->product;
+    case DIMENSION_SESSION:
+        return fact->session;
+    default:
+        return fact->platform;
     }
-    struct single *made = &table->singles[table->count++];
-    table->slots[at] = (uint16_t)table->count;
-    *made = (struct single){.key = key, .slot = at};
-    return &made->sum;
 }
 
-static void add(struct metrics *sum, const struct fact *fact)
+/* In two rounds: what the second one adds to is fetched by the first. */
+static inline __attribute__((always_inline)) void add_block(struct singles *singles,
+                                                            enum dimension dimension,
+                                                            const struct fact *facts,
+                                                            uint32_t count)
 {
-    bool order = fact->kind == FACT_ORDER;
-    int64_t *half = &sum->v[order ? 0 : METRICS_HALF];
+    struct single_table *table = &singles->tables[dimension];
+    uint32_t places[BLOCK];
 
-    half[0]++;
-    half[1] += order ? fact->quantity : fact->amount;
-    half[2] += order ? fact->amount : fact->quantity;
+    for (uint32_t i = 0; i < count; i++) {
+        places[i] = place_of(table, key_of(&facts[i], dimension));
+        __builtin_prefetch(&table->singles[places[i]], 1);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (facts[i].kind == FACT_ORDER)
+            add_order(&table->singles[places[i]], 1, facts[i].quantity, facts[i].amount);
+        else
+            add_refund(table, places[i], &facts[i]);
 }
 
-static void add_by(struct singles *singles, enum dimension dimension, uint32_t key,
-                   const struct fact *fact)
+static void add_to_total(struct singles *singles, const struct fact *facts, uint32_t count)
 {
-    if (key != 0)
-        add(open_single(&singles->tables[dimension], key), fact);
+    struct single_table *table = &singles->tables[DIMENSION_NONE];
+    int64_t orders = 0, units = 0, gross = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (facts[i].kind == FACT_ORDER) {
+            orders++;
+            units += facts[i].quantity;
+            gross += facts[i].amount;
+        } else {
+            add_refund(table, 1, &facts[i]);
+        }
+    add_order(&table->singles[1], orders, units, gross);
+    table->count = 1;
 }
 
-static bool is_of_day(const struct singles *singles, int64_t time_ms)
+static bool are_of_day(const struct singles *singles, const struct fact *facts, uint32_t count)
 {
-    return time_ms >= singles->day_start_ms && time_ms - singles->day_start_ms < DAY_MS;
+    int64_t first_ms = facts[0].time_ms, last_ms = first_ms;
+
+    for (uint32_t i = 1; i < count; i++) {
+        first_ms = facts[i].time_ms < first_ms ? facts[i].time_ms : first_ms;
+        last_ms = facts[i].time_ms > last_ms ? facts[i].time_ms : last_ms;
+    }
+    return first_ms >= singles->day_start_ms && last_ms - singles->day_start_ms < DAY_MS;
 }
 
-/* Empty tables can be of any day. False: not of this one, as can't be told where days end. */
-static bool take_day(struct board *board, int64_t time_ms)
+/* Empty tables can be of any day. */
+static void take_day(struct board *board, int64_t time_ms)
 {
     struct singles *singles = &board->singles;
 
     singles->day = calendar_day(&board->calendar, time_ms);
     singles->day_start_ms = calendar_day_start_ms(&board->calendar, singles->day);
-    return is_of_day(singles, time_ms);
 }
 
-bool singles_add(struct board *board, const struct fact *fact)
+/* False also for a time of which can't be told when its day ends. */
+bool singles_add(struct board *board, const struct fact *facts, uint32_t count)
 {
     struct singles *singles = &board->singles;
-    bool empty = singles->tables[DIMENSION_NONE].count == 0;
 
-    if (!is_of_day(singles, fact->time_ms) && !(empty && take_day(board, fact->time_ms)))
+    if (singles->tables[DIMENSION_NONE].count == 0)
+        take_day(board, facts[0].time_ms);
+    if (!are_of_day(singles, facts, count))
         return false;
-    singles->tables[DIMENSION_NONE].count = 1;
-    add(&singles->total.sum, fact);
-    add_by(singles, DIMENSION_HOST, fact->host, fact);
-    add_by(singles, DIMENSION_COUNTY, fact->county, fact);
-    add_by(singles, DIMENSION_PRODUCT, fact->product, fact);
-    add_by(singles, DIMENSION_SESSION, fact->session, fact);
-    add_by(singles, DIMENSION_PLATFORM, fact->platform, fact);
+    for (uint32_t i = 0; i < count; i += BLOCK) {
+        uint32_t taken = count - i < BLOCK ? count - i : BLOCK;
+        add_to_total(singles, facts + i, taken);
+        add_block(singles, DIMENSION_HOST, facts + i, taken);
+        add_block(singles, DIMENSION_COUNTY, facts + i, taken);
+        add_block(singles, DIMENSION_PRODUCT, facts + i, taken);
+        add_block(singles, DIMENSION_SESSION, facts + i, taken);
+        add_block(singles, DIMENSION_PLATFORM, facts + i, taken);
+    }
     return true;
 }
 
-/* In rounds that fetch ahead what the next one reads. */
-static void spread_block(struct board *board, struct group *group, const struct single *singles,
-                         uint32_t count)
+/* --- spreading ---------------------------------------------------------------------------- */
+
+static inline void add_half(int64_t *sum, const struct half *more)
 {
+    for (int i = 0; i < METRICS_HALF; i++)
+        sum[i] += more->v[i];
+}
+
+static uint32_t find_cell(struct board *board, struct group *group, uint32_t key)
+{
+    uint32_t place = cell_index_find(&group->index, key);
+
+    if (place == PLACE_NONE)
+        place = (uint32_t)(group_cell_open(board, group, key) - group->cells);
+    return place;
+}
+
+/* From a place on, in rounds that fetch ahead what the next one reads. */
+static void spread_block(struct board *board, struct group *group, const struct single_table *table,
+                         uint32_t first, uint32_t count)
+{
+    const struct single *singles = &table->singles[first];
     uint32_t places[BLOCK]; /* not pointers: cells move when their group grows */
 
     for (uint32_t i = 0; i < count; i++)
         __builtin_prefetch(&group->index.slots[cell_index_start(&group->index, singles[i].key)]);
     for (uint32_t i = 0; i < count; i++) {
-        const struct cell *cell = group_cell_open(board, group, singles[i].key);
-        places[i] = (uint32_t)(cell - group->cells);
+        places[i] = find_cell(board, group, singles[i].key);
         __builtin_prefetch(&group->cells[places[i]], 1);
         __builtin_prefetch(&group->sums[places[i]], 1);
     }
     for (uint32_t i = 0; i < count; i++) {
-        metrics_add(&group->sums[places[i]], &singles[i].sum);
+        int64_t *sum = group->sums[places[i]].v;
+        sum[METRIC_ORDERS] += singles[i].orders;
+        sum[METRIC_UNITS] += singles[i].units;
+        sum[METRIC_GROSS] += singles[i].gross;
+        if (singles[i].refunded)
+            add_half(sum + METRICS_HALF, &table->refunds[first + i]);
         group_cell_changed(board, group, &group->cells[places[i]], board->version);
     }
 }
@@ -146,10 +260,23 @@ static void spread_table(struct board *board, const struct plan_step *step,
     if (group == NULL || group->state != GROUP_LOADED || table->count == 0)
         return;
     for (uint32_t i = 0; i < table->count; i += BLOCK)
-        spread_block(board, group, &table->singles[i],
+        spread_block(board, group, table, 1 + i,
                      table->count - i < BLOCK ? table->count - i : BLOCK);
     if (group->included != NULL)
         group_forget_included(board, group);
+}
+
+static void forget(struct singles *singles)
+{
+    for (int d = DIMENSION_HOST; d < DIMENSION_COUNT; d++) {
+        struct single_table *table = &singles->tables[d];
+        for (uint32_t place = 1; place <= table->count; place++)
+            table->places[table->singles[place].key] = 0;
+        table->singles[0] = (struct single){0};
+        table->count = 0;
+    }
+    singles->total[1] = (struct single){.key = TOTAL_CELL};
+    singles->tables[DIMENSION_NONE].count = 0;
 }
 
 void singles_spread(struct board *board)
@@ -161,14 +288,7 @@ void singles_spread(struct board *board)
     for (uint32_t i = 0; i < board->plan_count; i++)
         if (plan_step_is_single(&board->plan[i]))
             spread_table(board, &board->plan[i], &singles->tables[board->plan[i].cell]);
-    for (int d = DIMENSION_HOST; d < DIMENSION_COUNT; d++) {
-        struct single_table *table = &singles->tables[d];
-        for (uint32_t i = 0; i < table->count; i++)
-            table->slots[table->singles[i].slot] = 0;
-        table->count = 0;
-    }
-    singles->total.sum = (struct metrics){{0}};
-    singles->tables[DIMENSION_NONE].count = 0;
+    forget(singles);
 }
 
 void singles_make_room(struct board *board, uint32_t fact_count)
