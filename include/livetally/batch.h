@@ -58,6 +58,8 @@ static inline void census_mark(struct census *census, enum dimension dimension, 
     if (!census_seen(census, dimension, value))
         census_add(census, dimension, value);
 }
+/* All values of other lanes' facts. */
+void census_mark_facts(struct census *census, const struct fact *facts, uint32_t count);
 static inline bool census_full(const struct census *census, enum dimension dimension)
 {
     return census->counts[dimension] >= census->max[dimension];

@@ -51,3 +51,35 @@ void census_add(struct census *census, enum dimension dimension, uint32_t value)
         make_room(census, value);
     census->dimensions[value] |= (uint8_t)(1u << dimension);
 }
+
+static void mark_fact(struct census *census, const struct fact *fact)
+{
+    census_mark(census, DIMENSION_HOST, fact->host);
+    census_mark(census, DIMENSION_COUNTY, fact->county);
+    census_mark(census, DIMENSION_PRODUCT, fact->product);
+    if (fact->session)
+        census_mark(census, DIMENSION_SESSION, fact->session);
+    if (fact->platform)
+        census_mark(census, DIMENSION_PLATFORM, fact->platform);
+}
+
+static inline uint32_t bit_of(const struct census *census, enum dimension dimension, uint32_t value)
+{
+    return (uint32_t)census->dimensions[value] >> dimension & 1;
+}
+
+/* Of nearly every fact all has been seen, so that is asked at once, without a branch for each. The
+ * capacity is a power of two: values are below it when all their bits are. */
+void census_mark_facts(struct census *census, const struct fact *facts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct fact *fact = &facts[i];
+        if ((fact->host | fact->product | fact->session | fact->platform) >= census->capacity ||
+            !(bit_of(census, DIMENSION_HOST, fact->host) &
+              bit_of(census, DIMENSION_PRODUCT, fact->product) &
+              (bit_of(census, DIMENSION_SESSION, fact->session) | (fact->session == 0)) &
+              (bit_of(census, DIMENSION_PLATFORM, fact->platform) | (fact->platform == 0)) &
+              census_seen(census, DIMENSION_COUNTY, fact->county)))
+            mark_fact(census, fact);
+    }
+}

@@ -72,26 +72,13 @@ static void follow_catalog(struct partition *partition, const struct fact_catalo
     (void)catalog_put(partition->view.catalog, kind, change->id, change->json);
 }
 
-/* Toward the bounds of ids. */
-static void note_ids(struct census *census, const struct fact *fact)
-{
-    census_mark(census, DIMENSION_HOST, fact->host);
-    census_mark(census, DIMENSION_COUNTY, fact->county);
-    census_mark(census, DIMENSION_PRODUCT, fact->product);
-    if (fact->session)
-        census_mark(census, DIMENSION_SESSION, fact->session);
-    if (fact->platform)
-        census_mark(census, DIMENSION_PLATFORM, fact->platform);
-}
-
 static void apply_entry(struct partition *partition, uint32_t lane, uint64_t version)
 {
     const struct feed_entry *entry = &partition->reader.entry;
     struct view *view = &partition->view;
     for (uint32_t i = 0; i < entry->catalog_count; i++)
         follow_catalog(partition, &entry->catalog[i]);
-    for (uint32_t i = 0; i < entry->fact_count; i++)
-        note_ids(partition->census, &entry->facts[i]);
+    census_mark_facts(partition->census, entry->facts, entry->fact_count);
     board_apply(view->board, lane, version, false, entry->facts, entry->fact_count,
                 clock_wall_ms(partition->clock));
     if (entry->catalog_count)
