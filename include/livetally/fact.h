@@ -75,10 +75,11 @@ struct feed_reader {
     uint32_t fact_capacity;
     struct fact_catalog *catalog;
     uint32_t catalog_capacity;
-    struct slice *texts; /* these three: for reading alone, see feed_reader.c */
+    struct slice *texts; /* these: for reading alone, see feed_reader.c */
     uint32_t *numbers;
-    uint32_t *slots;
     uint32_t string_capacity;
+    uint64_t *seen; /* a bit for each id in names */
+    uint32_t seen_numbers;
 };
 
 void feed_reader_init(struct feed_reader *reader);

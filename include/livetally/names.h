@@ -1,6 +1,7 @@
 /*
  * Ids as small numbers: every id that ever counted gets a number, so that cells, facts and topics
- * compare and hash four bytes instead of strings. 0 means "none". Numbers are private to a process:
+ * compare and hash four bytes instead of strings. 0 means "none". Only what id_ok() takes is
+ * interned: who finds an id here needs no look at its bytes. Numbers are private to a process:
  * they are never written to Redis or to the wire, and never reused while it runs.
  */
 #ifndef LIVETALLY_NAMES_H
@@ -28,5 +29,9 @@ size_t names_memory_bytes(const struct names *names);
 uint64_t names_prefetch(const struct names *names, struct slice id); /* returns the hash */
 void names_prefetch_text(const struct names *names, uint64_t hash);
 uint32_t names_intern_hashed(struct names *names, uint64_t hash, struct slice id);
+
+/* names_find() of many ids. */
+void names_find_all(const struct names *names, const struct slice *ids, uint32_t count,
+                    uint32_t *ret_numbers);
 
 #endif

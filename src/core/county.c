@@ -28,22 +28,25 @@ struct county_list {
     struct county_slot slots[TABLE_SLOTS];
 };
 
+/* By region, from 1 up: North, North-East, East, South, South-West, North-West, Taiwan, Hong Kong
+ * and Macao. A look-up, since every fact of other lanes is asked about. */
+static const bool provinces_known[100] = {
+    [11] = true, [12] = true, [13] = true, [14] = true, [15] = true, [21] = true,
+    [22] = true, [23] = true, [31] = true, [32] = true, [33] = true, [34] = true,
+    [35] = true, [36] = true, [37] = true, [41] = true, [42] = true, [43] = true,
+    [44] = true, [45] = true, [46] = true, [50] = true, /* Chongqing, a municipality since 1997 */
+    [51] = true, [52] = true, [53] = true, [54] = true, [61] = true, [62] = true,
+    [63] = true, [64] = true, [65] = true, [71] = true, [81] = true, [82] = true,
+};
+
 bool county_province_known(uint32_t province)
 {
-    /* How many provinces each region has, from 1 up: North, North-East, East, South, South-West,
-     * North-West, Taiwan, Hong Kong and Macao. Chongqing, a municipality since 1997, is 50. */
-    static const uint8_t provinces[9] = {
-        [1] = 5, [2] = 3, [3] = 7, [4] = 6, [5] = 4, [6] = 5, [7] = 1, [8] = 2};
-    if (province == 50)
-        return true;
-    uint32_t region = province / 10;
-    return region < 9 && province % 10 >= 1 && province % 10 <= provinces[region];
+    return province < 100 && provinces_known[province];
 }
 
 bool county_form_ok(uint32_t code)
 {
-    return code >= 100000 && code <= 999999 && code % 100 != 0 &&
-           county_province_known(code / 10000);
+    return code <= 999999 && code % 100 != 0 && provinces_known[code / 10000];
 }
 
 /* The slot of a code, or the free one where it belongs. */

@@ -8,9 +8,12 @@
  *
  *   texts     the entry's ids where they stand in its bytes
  *   numbers   [place]: what names calls them; [0] = 0, which is "none" on both sides
- *   slots     a small hash table of these numbers, to see that none comes twice
+ *   seen      a bit for each number of names, to see that none comes twice; else all are 0
  */
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "feed_entry.h"
 #include "livetally/catalog.h"
@@ -26,12 +29,19 @@
 #define FACT_MIN_BYTES    11u
 #define CATALOG_MIN_BYTES 5u
 
-#define INTERN_BLOCK 32u
-#define COUNTY_MAX   999999u
+#define COUNTY_MAX 999999u
+#define SEEN_MIN   1024u /* numbers, a power of two */
 
-/* Kind, four places and a quantity of up to two bytes, a county of three, two numbers of up to
- * seven. */
-#define USUAL_BYTES (1 + 5 * 2 + 3 + 2 * 7)
+/*
+ * A usual fact: kind, four places and a quantity of up to two bytes, county, amount and time of up
+ * to four. Of an unusual one more bytes are looked at before it shows: nine numbers of which each
+ * is found to end beyond the block, and four bytes from there on.
+ */
+#define USUAL_BYTES (1 + 5 * 2 + 3 * 4)
+#define USUAL_BLOCK 32u
+#define USUAL_ROOM  (USUAL_BLOCK + 9 + 4)
+
+_Static_assert(USUAL_BYTES <= USUAL_BLOCK, "its numbers all end in the block");
 
 /* What is left to decode, and how many ids were used so far. */
 struct feed_input {
@@ -41,51 +51,70 @@ struct feed_input {
     uint32_t strings_used;
 };
 
-/* Numbers one after the other; ok: all so far were of a usual size, and in their shortest spelling.
+/*
+ * Numbers one after the other, without a branch for each byte. Where they end is known for a whole
+ * block beforehand, so that finding the next one needn't wait for the value of this one.
  */
-struct varints {
-    const char *at;
-    bool ok;
+struct usual {
+    const unsigned char *block;
+    uint64_t ends;   /* a bit for each byte that is a number's last; all set beyond the block */
+    uint32_t start;  /* of the next number, in the block */
+    uint32_t longer; /* not 0: one was longer than usual */
 };
 
+/* A bit for each byte of a block: which have the top bit set, and which are 0. */
+static inline void look_at_block(const unsigned char *block, uint32_t *ret_tops,
+                                 uint32_t *ret_zeros)
+{
+#ifdef __SSE2__
+    __m128i low = _mm_loadu_si128((const __m128i *)(const void *)block);
+    __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(block + 16));
+    __m128i zero = _mm_setzero_si128();
+    *ret_tops = (uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16;
+    *ret_zeros = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(low, zero)) |
+                 (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(high, zero)) << 16;
+#else
+    *ret_tops = *ret_zeros = 0;
+    for (uint32_t i = 0; i < USUAL_BLOCK; i++) {
+        *ret_tops |= (uint32_t)(block[i] >> 7) << i;
+        *ret_zeros |= (uint32_t)(block[i] == 0) << i;
+    }
+#endif
+}
+
+/* Of the next number, less one. */
+static inline uint32_t usual_more_bytes(struct usual *from)
+{
+    uint32_t end = (uint32_t)__builtin_ctzll(from->ends);
+    uint32_t more = end - from->start;
+
+    from->ends &= from->ends - 1;
+    from->start = end + 1;
+    return more;
+}
+
 /* One or two bytes. */
-static inline uint32_t varints_short(struct varints *from)
+static inline uint32_t usual_short(struct usual *from)
 {
-    uint32_t low = (unsigned char)from->at[0];
-    uint32_t high = (unsigned char)from->at[1];
-    uint32_t more = low >> 7;
+    const unsigned char *at = from->block + from->start;
+    uint32_t bytes = at[0] | (uint32_t)at[1] << 8;
+    uint32_t more = usual_more_bytes(from);
 
-    from->at += 1 + more;
-    from->ok &= !more | (high - 1 < 0x7f);
-    return (low & 0x7f) | ((high << 7) & -more);
+    from->longer |= more >> 1;
+    return (bytes & 0x7f) | (bytes >> 1 & 0x3f80 & -more);
 }
 
-/* Three bytes, as all codes of counties. */
-static inline uint32_t varints_county(struct varints *from)
+/* Up to four. */
+static inline uint32_t usual_long(struct usual *from)
 {
-    uint32_t low = (unsigned char)from->at[0];
-    uint32_t middle = (unsigned char)from->at[1];
-    uint32_t high = (unsigned char)from->at[2];
+    const unsigned char *at = from->block + from->start;
+    uint32_t bytes = at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+    uint32_t more = usual_more_bytes(from);
 
-    from->at += 3;
-    from->ok &= (low & middle & 0x80) != 0 && high - 1 < 0x7f;
-    return (low & 0x7f) | (middle & 0x7f) << 7 | high << 14;
-}
-
-/* Up to seven bytes. */
-static inline uint64_t varints_long(struct varints *from)
-{
-    uint64_t value = 0;
-    uint32_t byte;
-    uint32_t shift = 0;
-
-    do {
-        byte = (unsigned char)*from->at++;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while (byte >= 0x80 && shift < 7 * 7);
-    from->ok &= byte < 0x80 && (byte != 0 || shift == 7);
-    return value;
+    from->longer |= more >> 2;
+    bytes &= UINT32_MAX >> ((24 - 8 * more) & 31);
+    bytes = (bytes & 0x007f007f) | (bytes & 0x7f007f00) >> 1;
+    return (bytes & 0x3fff) | (bytes & 0x3fff0000) >> 2;
 }
 
 static size_t bytes_left(const struct feed_input *in)
@@ -119,7 +148,6 @@ static bool read_text(struct feed_input *in, size_t max, struct slice *ret_text)
     return true;
 }
 
-/* Room for so many ids, and a table for them at most half full. */
 static void make_room(struct feed_reader *reader, uint32_t count)
 {
     uint32_t capacity = reader->string_capacity ? reader->string_capacity : 8;
@@ -130,28 +158,36 @@ static void make_room(struct feed_reader *reader, uint32_t count)
         return;
     reader->texts = mem_resize(reader->texts, capacity, sizeof(*reader->texts));
     reader->numbers = mem_resize(reader->numbers, (size_t)capacity + 1, sizeof(*reader->numbers));
-    reader->slots = mem_resize(reader->slots, (size_t)capacity * 2, sizeof(*reader->slots));
     reader->string_capacity = capacity;
+}
+
+/* For all numbers there are. */
+static void make_seen(struct feed_reader *reader, uint32_t number_max)
+{
+    uint32_t numbers = reader->seen_numbers ? reader->seen_numbers : SEEN_MIN;
+
+    while (numbers <= number_max)
+        numbers *= 2;
+    if (numbers == reader->seen_numbers)
+        return;
+    free(reader->seen);
+    reader->seen = mem_zalloc(numbers / 8);
+    reader->seen_numbers = numbers;
 }
 
 static bool has_number_twice(struct feed_reader *reader, uint32_t count)
 {
-    uint32_t mask = 15;
+    const uint32_t *numbers = reader->numbers + 1;
+    uint32_t twice = 0;
 
-    while (mask + 1 < count * 2)
-        mask = mask * 2 + 1;
-    memset(reader->slots, 0, ((size_t)mask + 1) * sizeof(*reader->slots));
-    for (uint32_t place = 1; place <= count; place++) {
-        uint32_t number = reader->numbers[place];
-        uint32_t at = (number * UINT32_C(0x9e3779b1) >> 7) & mask;
-        while (reader->slots[at] != 0) {
-            if (reader->slots[at] == number)
-                return true;
-            at = (at + 1) & mask;
-        }
-        reader->slots[at] = number;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t *seen = &reader->seen[numbers[i] / 64];
+        twice |= (uint32_t)(*seen >> numbers[i] % 64) & 1;
+        *seen |= UINT64_C(1) << numbers[i] % 64;
     }
-    return false;
+    for (uint32_t i = 0; i < count; i++)
+        reader->seen[numbers[i] / 64] = 0;
+    return twice;
 }
 
 /* A size of at most ID_MAX_BYTES is one byte, whatever it says. */
@@ -164,26 +200,24 @@ static inline bool read_id(struct feed_input *in, struct slice *ret_id)
         return false;
     *ret_id = (struct slice){in->at + 1, size};
     in->at += 1 + size;
-    return id_ok(*ret_id);
+    return true;
 }
 
-/* In blocks, of which each round fetches what the next one reads. */
-static void intern(struct feed_reader *reader, struct names *names, uint32_t count)
+/* Names knows good ids only, so of those that it knows nothing else is to be checked. */
+static bool intern(struct feed_reader *reader, struct names *names, uint32_t count)
 {
-    uint64_t hashes[INTERN_BLOCK];
+    uint32_t *numbers = reader->numbers + 1;
 
     reader->numbers[0] = 0;
-    for (uint32_t first = 0; first < count; first += INTERN_BLOCK) {
-        const struct slice *texts = reader->texts + first;
-        uint32_t *numbers = reader->numbers + 1 + first;
-        uint32_t taken = count - first < INTERN_BLOCK ? count - first : INTERN_BLOCK;
-        for (uint32_t i = 0; i < taken; i++)
-            hashes[i] = names_prefetch(names, texts[i]);
-        for (uint32_t i = 0; i < taken; i++)
-            names_prefetch_text(names, hashes[i]);
-        for (uint32_t i = 0; i < taken; i++)
-            numbers[i] = names_intern_hashed(names, hashes[i], texts[i]);
+    names_find_all(names, reader->texts, count, numbers);
+    for (uint32_t i = 0; i < count; i++) {
+        if (numbers[i] != 0)
+            continue;
+        if (!id_ok(reader->texts[i]))
+            return false;
+        numbers[i] = names_intern(names, reader->texts[i]);
     }
+    return true;
 }
 
 /* Interns the ids into reader->numbers, refusing one that stands there twice. */
@@ -195,7 +229,9 @@ static bool read_strings(struct feed_input *in, struct feed_reader *reader, stru
     for (uint32_t i = 0; i < in->string_count; i++)
         if (!read_id(in, &reader->texts[i]))
             return false;
-    intern(reader, names, in->string_count);
+    if (!intern(reader, names, in->string_count))
+        return false;
+    make_seen(reader, names_count(names));
     return !has_number_twice(reader, in->string_count);
 }
 
@@ -254,35 +290,35 @@ static bool read_fact(struct feed_input *in, const uint32_t *numbers, int64_t ba
 static inline bool read_usual_fact(struct feed_input *in, const uint32_t *numbers, int64_t base_ms,
                                    struct fact *fact)
 {
-    struct varints from = {in->at, true};
-    uint32_t used = in->strings_used;
-    uint32_t count = in->string_count;
+    struct usual from = {.block = (const unsigned char *)in->at, .start = 1};
+    uint32_t used = in->strings_used, beyond = 0, tops, zeros;
     uint32_t places[IDS_PER_FACT];
-    uint64_t time;
 
-    fact->kind = (uint8_t)*from.at++;
-    places[0] = varints_short(&from);
-    fact->county = varints_county(&from);
+    look_at_block(from.block, &tops, &zeros);
+    from.ends = ~(uint64_t)tops & ~UINT64_C(1);
+    places[0] = usual_short(&from);
+    fact->county = usual_long(&from);
     for (uint32_t i = 1; i < IDS_PER_FACT; i++)
-        places[i] = varints_short(&from);
+        places[i] = usual_short(&from);
     for (uint32_t i = 0; i < IDS_PER_FACT; i++) {
-        used += places[i] == used + 1;
-        from.ok &= places[i] <= used;
+        used += places[i] > used;
+        beyond |= used - places[i];
     }
-    fact->quantity = varints_short(&from);
-    fact->amount = (int64_t)varints_long(&from);
-    time = varints_long(&from);
-    if (!from.ok || used > count)
+    fact->quantity = usual_short(&from);
+    fact->amount = usual_long(&from);
+    fact->time_ms = base_ms + zigzag_decode(usual_long(&from));
+    /* A last byte of 0, after others, is one too many. */
+    zeros &= tops << 1 & (uint32_t)((UINT64_C(1) << from.start) - 1);
+    if ((from.longer | zeros | beyond >> 31) != 0 || used > in->string_count)
         return false;
+    fact->kind = *from.block;
     fact->host = numbers[places[0]];
     fact->product = numbers[places[1]];
     fact->session = numbers[places[2]];
     fact->platform = numbers[places[3]];
-    fact->time_ms = base_ms + zigzag_decode(time);
-    if (fact->amount > ORDER_AMOUNT_MAX || fact->time_ms < 0 || fact->time_ms > TIME_MAX_MS ||
-        !fact_ok(fact))
+    if (fact->time_ms < 0 || fact->time_ms > TIME_MAX_MS || !fact_ok(fact))
         return false;
-    in->at = from.at;
+    in->at += from.start;
     in->strings_used = used;
     return true;
 }
@@ -300,7 +336,7 @@ static bool read_facts(struct feed_input *from, struct feed_reader *reader, int6
         reader->fact_capacity = count;
     }
     for (uint32_t i = 0; i < count; i++)
-        if (!(bytes_left(&in) >= USUAL_BYTES &&
+        if (!(bytes_left(&in) >= USUAL_ROOM &&
               read_usual_fact(&in, numbers, base_ms, &reader->facts[i])) &&
             !read_fact(&in, numbers, base_ms, &reader->facts[i]))
             return false;
@@ -346,7 +382,7 @@ void feed_reader_done(struct feed_reader *reader)
     free(reader->catalog);
     free(reader->texts);
     free(reader->numbers);
-    free(reader->slots);
+    free(reader->seen);
     feed_reader_init(reader);
 }
 

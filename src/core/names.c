@@ -23,6 +23,7 @@
 #define FIRST_SLOTS  64u
 #define ENTRY_BYTES  32u
 #define INLINE_BYTES (ENTRY_BYTES - sizeof(uint32_t))
+#define FIND_BLOCK   64u
 #define PAGE_ENTRIES 1024u
 #define PAGE_BYTES   (PAGE_ENTRIES * ENTRY_BYTES)
 
@@ -207,6 +208,26 @@ uint32_t names_find(const struct names *names, struct slice id)
 struct slice names_text(const struct names *names, uint32_t number)
 {
     return number <= names->count ? entry_text(entry_at(names, number)) : SLICE("");
+}
+
+/* In blocks, of which each round fetches what the next one reads. */
+void names_find_all(const struct names *names, const struct slice *ids, uint32_t count,
+                    uint32_t *ret_numbers)
+{
+    uint64_t hashes[FIND_BLOCK];
+
+    for (uint32_t first = 0; first < count; first += FIND_BLOCK) {
+        uint32_t taken = count - first < FIND_BLOCK ? count - first : FIND_BLOCK;
+        for (uint32_t i = 0; i < taken; i++) {
+            hashes[i] = id_hash(names->seed, ids[first + i]);
+            __builtin_prefetch(&names->slots[(size_t)hashes[i] & names->slot_mask]);
+        }
+        for (uint32_t i = 0; i < taken; i++)
+            __builtin_prefetch(
+                entry_at(names, names->slots[(size_t)hashes[i] & names->slot_mask].number));
+        for (uint32_t i = 0; i < taken; i++)
+            ret_numbers[first + i] = find_slot(names, ids[first + i], hashes[i])->number;
+    }
 }
 
 uint32_t names_count(const struct names *names)

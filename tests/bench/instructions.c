@@ -62,6 +62,7 @@ int main(int argc, char **argv)
     printf("# %s, glibc %s\n", __VERSION__, gnu_get_libc_version());
     count_way_in(&counting);
     count_boards(&counting);
+    count_following(&counting);
     count_audiences(&counting);
     return 0;
 }

@@ -36,5 +36,6 @@ static inline uint64_t next_random(uint64_t *state)
 void count_way_in(struct counting *counting);    /* instructions_in.c */
 void count_boards(struct counting *counting);    /* instructions_out.c */
 void count_audiences(struct counting *counting); /* instructions_out.c */
+void count_following(struct counting *counting); /* instructions_follow.c */
 
 #endif

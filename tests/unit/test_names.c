@@ -130,6 +130,30 @@ static void ahead_is_the_same(void **state)
     names_free(names);
 }
 
+/* More than a block, known ids and others, in one call. */
+static void many_are_found_as_each(void **state)
+{
+    (void)state;
+    enum { KNOWN = 300, COUNT = 1001 };
+    struct names *names = names_new();
+    static char texts[COUNT][ID_TEXT_BYTES];
+    struct slice ids[COUNT];
+    uint32_t numbers[COUNT];
+
+    names_find_all(names, ids, 0, numbers);
+    for (uint32_t n = 0; n < KNOWN; n++)
+        names_intern(names, numbered(texts[0], n * 3));
+    for (uint32_t i = 0; i < COUNT; i++)
+        ids[i] = i % 100 == 0 ? SLICE("") : numbered(texts[i], i);
+    names_find_all(names, ids, COUNT, numbers);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_int_equal(numbers[i], names_find(names, ids[i]));
+        assert_int_equal(numbers[i] != 0, i % 3 == 0 && i / 3 < KNOWN && i % 100 != 0);
+    }
+    assert_int_equal(names_count(names), KNOWN);
+    names_free(names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +162,7 @@ int main(void)
         cmocka_unit_test(every_size_and_byte_counts),
         cmocka_unit_test(many_ids_keep_numbers_and_texts),
         cmocka_unit_test(ahead_is_the_same),
+        cmocka_unit_test(many_are_found_as_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
