@@ -244,7 +244,11 @@ struct server {
     uint64_t waiting_bytes;        /* of parcels that wait for Redis, also of connections gone */
     bool pressed;                  /* no ingest connection is read from because of them */
 
-    /* When what is being handled was read: both clocks are asked once for many messages. */
+    /*
+     * When what is being handled was read: both clocks are asked once for many messages. Some come
+     * out of lws's own buffers, without a read. But all come in its callbacks, which the loop makes
+     * when it polls or is idle, and between these and its next sleep on_flush() forgets the time.
+     */
     struct arrival {
         bool known; /* until something is read again, or the loop is about to sleep */
         int64_t wall_ms;

@@ -53,11 +53,11 @@ static void on_flush(uv_prepare_t *prepare)
 {
     struct server *server = prepare->data;
 
-    server->arrival.known = false;
     inbound_tell_faults(server);
     http_serve_ready(server);
     rest_look(server);
     ingest_flush_dirty(server);
+    server->arrival.known = false; /* last, so that it can't outlive the sleep that follows */
 }
 
 static void init_handles(struct server *server)
