@@ -12,7 +12,7 @@ import { Connection, takeToken } from './connection.js';
 import { el, endGlides, refreshHint, Text } from './dom.js';
 import { pickLanguage } from './format.js';
 import { Live } from './livetally.js';
-import { Lookup } from './lookup.js';
+import { HOLD_MS, Lookup } from './lookup.js';
 import { makeMap } from './map.js';
 import { Page } from './page.js';
 import { parseRoute, screenOf } from './route.js';
@@ -53,6 +53,7 @@ const conventions = { currency: undefined, timeZone: undefined };
 const dirty = new Set();
 let token = takeToken();
 let page;
+let named = false; // names have come that panels wait for
 let panels = [];
 let topics = [];
 let connection;
@@ -98,7 +99,8 @@ function draw() {
       panel.update();
     }
   }
-  if (Math.floor(page.now() / 1000) !== second) tick();
+  if (named || Math.floor(page.now() / 1000) !== second) tick();
+  named = false;
   title?.();
   refreshHint();
   dirty.clear();
@@ -200,13 +202,16 @@ function makeHeading(screen) {
   const name = new Text();
   const note = new Text();
   const said = new Text();
+  const since = performance.now();
   title = () => {
     if (screen.id === undefined) return;
-    const shown = lookup.name(screen.kind, screen.id, page.lang);
+    const known = lookup.find(screen.kind, screen.id, page.lang);
+    const waits = !live.get(screen.scope) && performance.now() - since < HOLD_MS;
+    const shown = known ?? (waits ? '\u00a0' : screen.id);
     const county = screen.kind === 'county' ? lookup.place('province', screen.id.slice(0, 2)) : undefined;
     name.set(shown);
     note.set([county?.[page.lang], shown === screen.id ? '' : screen.id].filter(Boolean).join(' · '));
-    document.title = `${shown} · livetally`;
+    document.title = `${known ?? screen.id} · livetally`;
   };
   const what = page.t(screen.kind === 'none' ? 'noScreen' : screen.kind);
   if (screen.id === undefined) {
@@ -258,7 +263,6 @@ function tick() {
   clock.set(page.clock(now));
   zone.set(page.zone());
   for (const panel of panels) panel.tick?.();
-  lookup.ask(live, performance.now());
 }
 
 function onTick() {
@@ -317,6 +321,7 @@ function connect() {
   live.on('update', ({ topics: changed, epoch }) => {
     learnConventions();
     meet(epoch);
+    named = lookup.take(changed) || named;
     for (const topic of changed) dirty.add(topic);
     drawSoon();
   });
@@ -327,8 +332,14 @@ function connect() {
   });
   live.on('error', ({ code, message, topic }) => {
     const reason = code === 'forbidden_topic' ? page.t('topicForbidden') : message;
-    if (topic && code !== 'unavailable') refuse(topic, reason);
+    if (!topic || code === 'unavailable') return;
+    if (lookup.refuse(topic)) {
+      named = true;
+      drawSoon();
+    }
+    refuse(topic, reason);
   });
+  lookup.follow(live);
   if (page) page.live = live;
 }
 

@@ -1,15 +1,18 @@
 /*
- * Names for ids. Boards bring names along, tickers only ids: for those that nobody named yet, and
- * that somebody is looking at, the scope itself is asked for once, a few at a time.
+ * Names for ids. Boards bring names along, tickers and sessions only ids: for those that nobody named
+ * yet, and that somebody is looking at, the scope itself is asked for once, at once, and together with
+ * all others that are drawn with it. Until the answer is there nothing is shown, rather than an id
+ * that becomes a name before the reader's eyes.
  *
- * Kept: the newest MOST_NAMES of each kind. Asked: at most ASK_AT_ONCE topics every ASK_EVERY_MS.
+ * Kept: the newest MOST_NAMES of each kind. Asked: ASK_AT_ONCE, and ASK_PER_S for as long as one likes.
  */
 
 import { loadNames } from './names.js';
 
 const MOST_NAMES = 4000;
-const ASK_AT_ONCE = 16;
-const ASK_EVERY_MS = 800; // it is told to each second, more or less
+const ASK_AT_ONCE = 32; // more than a screen has
+const ASK_PER_S = 16;
+export const HOLD_MS = 600; // then an id is better than nothing
 const BOARD_KINDS = {
   hosts: 'host',
   counties: 'county',
@@ -24,10 +27,17 @@ export const kindOfBoard = (board) => BOARD_KINDS[board];
 export class Lookup {
   constructor() {
     this.known = new Map(Object.values(BOARD_KINDS).map((kind) => [kind, new Map()]));
-    this.wanted = new Set();
-    this.asking = [];
-    this.asked = 0;
+    this.live = undefined;
+    this.asking = new Map(); // topic: since when
+    this.room = ASK_AT_ONCE;
+    this.roomMs = 0; // when it was that much
     this.places = undefined;
+  }
+
+  /* From now on it is asked there. */
+  follow(live) {
+    this.live = live;
+    this.asking.clear();
   }
 
   /* Reads the files of names; the page works without them, with codes. */
@@ -75,28 +85,51 @@ export class Lookup {
     return this.known.get(kind).get(id);
   }
 
-  /* The same for showing: the id where there is no name. Asks for it if `want`. */
-  name(kind, id, lang, want = false) {
-    const found = this.find(kind, id, lang);
-    if (found === undefined && want) this.wanted.add(`${kind}/${id}`);
-    return found ?? id;
+  /* The same for showing: the id where there is no name. */
+  name(kind, id, lang) {
+    return this.find(kind, id, lang) ?? id;
   }
 
-  /*
-   * Asks for what was wanted since the last time. What has not come within ASK_EVERY_MS has no name;
-   * the id then stands for it, so that it isn't asked for again and again.
-   */
-  ask(live, now) {
-    if (now - this.asked < ASK_EVERY_MS) return;
-    this.asked = now;
-    for (const topic of this.asking) {
-      const [kind, id] = topic.split('/');
-      if (!this.known.get(kind).has(id) && live.get(topic)) this.learn(kind, id, id);
-    }
-    if (this.asking.length) live.unsubscribe(this.asking);
-    this.asking = live.state === 'live' ? [...this.wanted].slice(0, ASK_AT_ONCE) : [];
-    this.wanted.clear();
-    if (this.asking.length) live.subscribe(this.asking);
+  /* The same, and asks for a name that is not known: nothing as long as it may come soon. */
+  wantedName(kind, id, lang) {
+    const found = this.find(kind, id, lang);
+    if (found !== undefined) return found;
+    const topic = `${kind}/${id}`;
+    const now = performance.now();
+    if (!this.asking.has(topic)) this.ask(topic, now);
+    return now - (this.asking.get(topic) ?? -Infinity) < HOLD_MS ? '' : id;
+  }
+
+  /* What is asked for in one turn, livetally.js sends as one request. */
+  ask(topic, now) {
+    this.room = Math.min(ASK_AT_ONCE, this.room + ((now - this.roomMs) * ASK_PER_S) / 1000);
+    this.roomMs = now;
+    if (this.room < 1 || this.asking.size >= ASK_AT_ONCE) return;
+    this.room -= 1;
+    this.asking.set(topic, now);
+    this.live.subscribe([topic]);
+  }
+
+  /* Looks for answers among `topics`, which changed. Returns whether there are any. */
+  take(topics) {
+    const answered = [...this.asking.keys()].filter((topic) => topics.has(topic) && this.live.get(topic));
+    for (const topic of answered) this.settle(topic, this.live.get(topic));
+    return answered.length > 0;
+  }
+
+  /* A topic is refused. Returns whether it was for its name. */
+  refuse(topic) {
+    const asked = this.asking.has(topic);
+    if (asked) this.settle(topic, {});
+    return asked;
+  }
+
+  /* What has no name, its id stands for, so that it isn't asked for again and again. */
+  settle(topic, { name, title }) {
+    const [kind, id] = topic.split('/');
+    this.asking.delete(topic);
+    this.live.unsubscribe([topic]);
+    this.learn(kind, id, name ?? title ?? this.known.get(kind).get(id) ?? id);
   }
 
   /* Things whose name or id contains `query`: [{kind, id, name}], at most `most` of them. */

@@ -179,10 +179,17 @@ function makeTicker() {
   const node = el('section', { class: 'card ticker' }, el('h2', {}, t('ticker')), rows.node);
   let shownMs = -Infinity;
   let later = null;
+  let shown = []; // orders
+  const show = () => rows.draw(shown.map((order) => ({
+    key: order.seq, name: names.of(order.product_id), sum: amount(order.amount), share: 0,
+    times: order.quantity > 1 ? `×${formatCount(order.quantity, { lang, compact: true })}` : '',
+  })));
   return {
     node,
+    rename: show,
     forget() {
       shownMs = -Infinity;
+      shown = [];
       rows.forget();
     },
     draw({ ticker }) {
@@ -192,12 +199,9 @@ function makeTicker() {
         return !node.hidden;
       }
       shownMs = performance.now();
-      const orders = ticker.orders.slice(0, TICKER_ROWS);
-      names.want(orders.map((order) => order.product_id));
-      return rows.draw(orders.map((order) => ({
-        key: order.seq, name: names.of(order.product_id), sum: amount(order.amount), share: 0,
-        times: order.quantity > 1 ? `×${formatCount(order.quantity, { lang, compact: true })}` : '',
-      })));
+      shown = ticker.orders.slice(0, TICKER_ROWS);
+      names.want(shown.map((order) => order.product_id));
+      return show();
     },
   };
 }
@@ -211,14 +215,14 @@ function mask(id) {
 
 /*
  * Orders name their product by id alone. Names come with the board of products, or are asked for
- * one by one, once each.
+ * one by one, once each; nothing is shown until the answer is there.
  */
 const names = {
   known: new Map(), // by id: a name, or null where there is none
   asked: new Set(),
 
   of(id) {
-    return this.known.get(id) ?? mask(id);
+    return this.known.get(id) ?? (this.asked.has(id) ? '' : mask(id));
   },
 
   learn(id, name) {
@@ -238,7 +242,7 @@ const names = {
     let learned = false;
     for (const row of live.get(topics.products)?.rows ?? []) this.learn(row.id, row.name);
     for (const id of this.asked) {
-      if (!changedTopics.has(`product/${id}`)) continue;
+      if (!changedTopics.has(`product/${id}`) || !live.get(`product/${id}`)) continue;
       this.settle(id);
       learned = true;
     }
@@ -272,12 +276,18 @@ const needs = { total: 'scope', goal: 'scope', products: 'products', ticker: 'ti
 const parts = options.show.map((name) => ({ name, topic: topics[needs[name]], ...makers[name]() }));
 const body = { hidden: true, mark: new Attribute(document.body, 'data-hidden') };
 const waiting = new Set(); // topics to be drawn
+let renamed = false; // names have come, or are known not to come
 let frame = null;
 let hideTimer = null;
 let shownEpoch;
 
 function changed(topic) {
   waiting.add(topic);
+  frame ??= requestAnimationFrame(draw);
+}
+
+function rename() {
+  renamed = true;
   frame ??= requestAnimationFrame(draw);
 }
 
@@ -300,6 +310,8 @@ function draw() {
     if (part.node.hidden !== hidden) part.node.hidden = hidden;
   }
   waiting.clear();
+  if (renamed) for (const part of parts) part.rename?.();
+  renamed = false;
   showIfTrue();
 }
 
@@ -334,7 +346,7 @@ for (const part of parts) {
 const live = new Live({ token: options.token });
 live.on('update', ({ topics: names_, epoch }) => {
   meet(epoch);
-  if (names.take(names_)) changed(topics.ticker);
+  if (names.take(names_)) rename();
   for (const topic of names_) if (Object.values(topics).includes(topic)) changed(topic);
 });
 live.on('state', ({ state, reason }) => {
@@ -343,7 +355,10 @@ live.on('state', ({ state, reason }) => {
   showIfTrue();
 });
 live.on('error', ({ code, topic, message }) => {
-  if (names.refuse(topic, code)) return;
+  if (names.refuse(topic, code)) {
+    rename();
+    return;
+  }
   document.title = `livetally: ${topic ?? ''} ${code}`;
   console.warn('livetally:', code, topic ?? '', message); // nothing of it is for viewers' eyes
 });

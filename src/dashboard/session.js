@@ -8,6 +8,7 @@ export function makeSession(page, { scope }) {
   const host = new Text();
   const link = el('a', {}, host.node);
   const href = new Attribute(link, 'href');
+  const hostLabel = new Attribute(link, 'aria-label'); // while the name is still to come
   const percent = new Text();
   const fill = el('span', { class: 'fill' });
   const width = new Style(fill, 'transform');
@@ -66,7 +67,9 @@ export function makeSession(page, { scope }) {
     const session = page.live.get(scope);
     if (!session) return;
     if (session.host_id) {
-      host.set(page.lookup.name('host', session.host_id, page.lang, true));
+      const name = page.lookup.wantedName('host', session.host_id, page.lang);
+      host.set(name);
+      hostLabel.set(name ? undefined : session.host_id);
       href.set(linkTo('host', session.host_id));
     }
     drawGoal(session);

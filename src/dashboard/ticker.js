@@ -23,8 +23,10 @@ class Row {
     for (const key of ['host', 'product', 'county']) {
       linked[key] = el('a', { tabindex: '-1' }, this.texts[key].node);
     }
-    this.links = Object.fromEntries(
-      Object.entries(linked).map(([key, link]) => [key, new Attribute(link, 'href')]));
+    const attributes = (name) => Object.fromEntries(
+      Object.entries(linked).map(([key, link]) => [key, new Attribute(link, name)]));
+    this.links = attributes('href');
+    this.labels = attributes('aria-label'); // while a name is still to come
     this.cells = COLUMNS.map((key) => (
       el('td', { role: 'cell', class: key }, linked[key] ?? this.texts[key].node)));
     hint(this.cells.at(-1), () => this.order && page.exact(this.order.amount));
@@ -32,15 +34,19 @@ class Row {
   }
 
   set(order) {
-    const { page, texts, links } = this;
+    const { page, texts, links, labels } = this;
     this.order = order;
     this.node.hidden = !order;
     if (!order) return;
-    const name = (kind, id) => page.lookup.name(kind, id, page.lang, kind !== 'county');
+    const name = (kind, id) => {
+      const shown = page.lookup.wantedName(kind, id, page.lang);
+      texts[kind].set(shown);
+      labels[kind].set(shown ? undefined : id);
+    };
     texts.time.set(page.clock(order.time));
-    texts.host.set(name('host', order.host_id));
-    texts.product.set(name('product', order.product_id));
-    texts.county.set(name('county', order.county));
+    name('host', order.host_id);
+    name('product', order.product_id);
+    texts.county.set(page.lookup.name('county', order.county, page.lang));
     texts.units.set(`×${page.count(order.quantity, true)}`);
     texts.amount.set(page.figure(order.amount, ROOM));
     links.host.set(linkTo('host', order.host_id));
@@ -115,7 +121,7 @@ export function makeTicker(page, { topic }) {
       });
       empty.hidden = orders.length > 0;
     },
-    /* Names that were asked for have come. */
+    /* Names that were asked for have come, or were waited for long enough. */
     tick() {
       rows.forEach((row) => row.set(row.order));
     },

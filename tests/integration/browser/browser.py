@@ -4,6 +4,7 @@ Debian's chromium and chromium-driver, through selenium. One is started for each
 test after test: reset() makes it new. It reaches 127.0.0.1 and nothing else.
 """
 import base64
+import contextlib
 import io
 import json
 import os
@@ -111,6 +112,13 @@ class Browser:
     def js(self, script, *args):
         """Runs it in the page; `return` gives the value."""
         return self.driver.execute_script(script, *args)
+
+    @contextlib.contextmanager
+    def before_pages(self, script):
+        """Runs it in each page that is opened meanwhile, before the page's own scripts."""
+        added = self.cdp("Page.addScriptToEvaluateOnNewDocument", source=script)
+        yield
+        self.cdp("Page.removeScriptToEvaluateOnNewDocument", **added)
 
     # What he sees.
 

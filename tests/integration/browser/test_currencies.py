@@ -63,9 +63,8 @@ def data(request):
 @pytest.fixture
 def painted(browser):
     """Returns what the next page has painted since the last time it was asked."""
-    script = browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=PAINTED)
-    yield lambda: browser.js("return painted.splice(0)")
-    browser.cdp("Page.removeScriptToEvaluateOnNewDocument", **script)
+    with browser.before_pages(PAINTED):
+        yield lambda: browser.js("return painted.splice(0)")
 
 
 def local(data, ms, form):

@@ -135,9 +135,8 @@ LISTEN = """
 @pytest.fixture
 def listened(browser):
     """The browser, whose next pages note in `heard` what they are told."""
-    script = browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=LISTEN)
-    yield browser
-    browser.cdp("Page.removeScriptToEvaluateOnNewDocument", **script)
+    with browser.before_pages(LISTEN):
+        yield browser
 
 
 def check_saved(browser):
