@@ -167,7 +167,7 @@ test_redis_link_PARTS := store/advice store/redis_connect store/redis_link store
 test_redis_link_LIBS := -luv -lhiredis
 test_redis_replies_PARTS := store/redis_replies
 test_redis_replies_LIBS := -lhiredis
-test_standing_PARTS := store/keys store/resp store/standing
+test_standing_PARTS := store/keys store/lanes store/resp store/standing
 test_standing_LIBS := -luv -lhiredis
 test_verify_PARTS := $(addprefix verify/,audit_compare audit_count audit_lane audit_ledger \
 	audit_sums findings tally)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "feed.h"
+#include "lanes.h"
 #include "partition_private.h"
 #include "resp.h"
 
@@ -259,14 +260,8 @@ void follow_health(struct partition *partition)
     resp_text(&partition->command, "MGET");
     key_generation(&partition->keys, key);
     resp_text(&partition->command, key);
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        key_lane(&partition->keys, lane, "ver", key);
-        resp_text(&partition->command, key);
-    }
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        key_lane(&partition->keys, lane, "owner", key);
-        resp_text(&partition->command, key);
-    }
+    lanes_put_keys(&partition->command, &partition->keys, "ver");
+    lanes_put_keys(&partition->command, &partition->keys, "owner");
     partition->health_sent_ms = now_ms;
     partition->health_pending = partition_send(partition, health_read, partition);
 }
@@ -336,20 +331,8 @@ static void send_advance(struct partition *partition, uint64_t next, int64_t now
     struct buffer *command = &partition->command;
     const struct generations *now = &partition->fence.generations;
     const struct generations then = {next, now->packed_from};
-    char text[KEY_MAX_BYTES];
-    buffer_reset(command);
-    resp_start(command, 3 + 2 + LANE_COUNT + ENDED_GENERATIONS + 5);
-    resp_text(command, "EVALSHA");
-    resp_text(command, partition->script_sha[SCRIPT_ADVANCE]);
-    resp_uint(command, 2 + LANE_COUNT + ENDED_GENERATIONS);
-    key_generation(&partition->keys, text);
-    resp_text(command, text);
-    key_meta(&partition->keys, text);
-    resp_text(command, text);
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        key_lane(&partition->keys, lane, "owner", text);
-        resp_text(command, text);
-    }
+    char text[GENERATIONS_TEXT_MAX];
+    lanes_begin_advance(partition, "owner", ENDED_GENERATIONS, 5);
     put_ended(partition, next);
     resp_text(command, "generation");
     generations_write(now, text);

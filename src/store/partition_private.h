@@ -8,6 +8,7 @@
  *   pipeline.c     queue, judge, look up, commit, done
  *   standing.c     which ids stand in the ledger, to spare look-ups
  *   follow.c       other lanes' feeds, and the health of the data set
+ *   lanes.c        what is asked of all lanes
  *   checkpoint.c   dirty cells into hashes, trimming the feed
  *   seal.c         closed days, packed
  *   sealed_*.c     and read again

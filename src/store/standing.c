@@ -23,6 +23,7 @@
  * meanwhile we know nothing.
  */
 #include "commit.h"
+#include "lanes.h"
 #include "livetally/mem.h"
 #include "livetally/order_field.h"
 #include "partition_private.h"
@@ -301,16 +302,12 @@ static void begin(struct partition *partition, struct generation_ids *ids)
 {
     struct standing_ids *standing = partition->standing;
     struct buffer *command = &partition->command;
-    char key[KEY_MAX_BYTES];
     standing->reading = ids;
     if (is_current(partition, ids)) {
         buffer_reset(command);
         resp_start(command, 1 + LANE_COUNT);
         resp_text(command, "MGET");
-        for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-            key_lane(&partition->keys, lane, "ver", key);
-            resp_text(command, key);
-        }
+        lanes_put_keys(command, &partition->keys, "ver");
         standing->answers_left += partition_send(partition, versions_noted, partition);
     }
     ask_records(partition, records_counted);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "feed.h"
+#include "lanes.h"
 #include "lua_scripts.h"
 #include "partition_private.h"
 #include "resp.h"
@@ -80,22 +81,9 @@ static void tell_loss(struct partition *partition, const char *loss)
 static void advance_epoch(struct partition *partition)
 {
     struct buffer *command = &partition->command;
-    char key[KEY_MAX_BYTES];
     partition_random_hex(partition->new_epoch);
     ledger_clear(partition->ledger);
-    buffer_reset(command);
-    resp_start(command, 3 + 2 + LANE_COUNT + 3);
-    resp_text(command, "EVALSHA");
-    resp_text(command, partition->script_sha[SCRIPT_ADVANCE]);
-    resp_uint(command, 2 + LANE_COUNT);
-    key_generation(&partition->keys, key);
-    resp_text(command, key);
-    key_meta(&partition->keys, key);
-    resp_text(command, key);
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        key_lane(&partition->keys, lane, "ver", key);
-        resp_text(command, key);
-    }
+    lanes_begin_advance(partition, "ver", 0, 3);
     resp_text(command, "epoch");
     resp_text(command, partition->fence.epoch);
     resp_text(command, partition->new_epoch);
