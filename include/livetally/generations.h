@@ -10,6 +10,11 @@
  * One that is older goes on as it is until its next generation: that is packed if every daemon that
  * holds a seat can read it (owners that end in OWNER_READS_PACKED); if not, the one after may be.
  *
+ * A generation ends by the clock: its number is the time it is current, in spans. When clocks were
+ * wrong it may end late, and several at once. So one that ends is always the one before the next,
+ * also when that is not its number; and it is kept for as long as orders may be sent again
+ * (lua/advance.lua).
+ *
  * Why no order can be missed, or counted twice, by who spells it otherwise:
  *   - One script moves the generation and says that it is packed (lua/advance.lua), so there is no
  *     moment at which a commit could write into it in another spelling.

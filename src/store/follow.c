@@ -18,6 +18,10 @@
 #define BEHIND_MAX     2 /* health checks in a row that a lane is ahead with nothing to read */
 
 #define ENDED_GENERATIONS 3
+#define MOVE_KEYS         (ENDED_GENERATIONS + 2)
+/* Generations are a day longer than orders are kept, at least: so much earlier than a span after
+ * the last move may the next one come. The rest is for clocks. */
+#define MOVE_EARLY_MS (22 * HOUR_MS)
 
 void follow_note_version(struct partition *partition, uint32_t lane, uint64_t version)
 {
@@ -304,24 +308,25 @@ static void advanced(void *context, const redisReply *reply)
     partition->generation_pending = false;
     if (reply->type == REDIS_REPLY_ERROR) {
         partition_resync_by(partition, reply, "the generation");
-    } else if (reply->integer == -1) {
-        log_print(
-            partition->log, LOG_LEVEL_ERROR,
-            "the clock here and redis's are more than an hour apart: the ledger stays as it is");
+    } else if (reply->integer < 0) {
+        if (reply->integer == -1)
+            log_print(partition->log, LOG_LEVEL_ERROR,
+                      "the clock here and redis's are more than an hour apart: the ledger stays as "
+                      "it is");
         partition->next_generation_ms = partition_now_ms(partition) + CLOCK_RETRY_MS;
     } else {
         partition->next_health_ms = 0; /* which reads what the generation is now */
     }
 }
 
-/* Two generations are live: the current one, and the one before. */
-static void put_ended(struct partition *partition, uint64_t next)
+/* Two generations are live: the current one, and the one before, which the current one becomes. */
+static void put_generations(struct partition *partition, uint64_t next)
 {
     uint64_t current = partition->fence.generations.current;
-    const uint64_t ended[] = {current - 1, current - 2, next - current > 1 ? current : current - 3};
+    const uint64_t numbers[MOVE_KEYS] = {current - 1, current - 2, current - 3, current, next - 1};
     char key[KEY_MAX_BYTES];
-    for (size_t i = 0; i < ENDED_GENERATIONS; i++) {
-        key_orders(&partition->keys, ended[i], key);
+    for (size_t i = 0; i < MOVE_KEYS; i++) {
+        key_orders(&partition->keys, numbers[i], key);
         resp_text(&partition->command, key);
     }
 }
@@ -332,8 +337,8 @@ static void send_advance(struct partition *partition, uint64_t next, int64_t now
     const struct generations *now = &partition->fence.generations;
     const struct generations then = {next, now->packed_from};
     char text[GENERATIONS_TEXT_MAX];
-    lanes_begin_advance(partition, "owner", ENDED_GENERATIONS, 5);
-    put_ended(partition, next);
+    lanes_begin_advance(partition, "owner", MOVE_KEYS, 6);
+    put_generations(partition, next);
     resp_text(command, "generation");
     generations_write(now, text);
     resp_text(command, text);
@@ -344,6 +349,7 @@ static void send_advance(struct partition *partition, uint64_t next, int64_t now
         resp_text(command, "");
     else
         resp_uint(command, next);
+    resp_uint(command, (uint64_t)(partition->options.generation_ms - MOVE_EARLY_MS));
     partition->generation_pending = partition_send(partition, advanced, partition);
 }
 

@@ -10,6 +10,7 @@ import ledger
 from clients import Tool, Viewer, totals
 from events import order, refund
 from harness import Daemon, wait_for
+from scene import verify
 
 DAY = 86_400
 OFFSET = 8 * 3600  # business time is UTC+08:00
@@ -132,9 +133,11 @@ def test_the_clock_steps_back_and_forward_a_day(clocked, clock):
         viewer.wait_until(lambda v: today_and_all(v) == (2, 3))
 
 
-def age_ledger(client):
-    """Makes everything in the ledger a generation older, as if that much time had gone by."""
+def age_ledger(client, seconds=31 * DAY):
+    """Makes everything in the ledger a generation older, as if so much time had gone by."""
     generation = ledger.generation(client)
+    if client.hexists("lt:{0}:meta", "generation_moved"):
+        client.hincrby("lt:{0}:meta", "generation_moved", -seconds)
     for old in (generation - 1, generation):
         if client.exists(f"lt:{{0}}:orders:{old}"):
             client.rename(f"lt:{{0}}:orders:{old}", f"lt:{{0}}:orders:{old - 1}")
@@ -189,4 +192,61 @@ def test_a_clock_far_ahead_of_redis_does_not_end_the_ledger(folder, redis, clock
         wait_for(lambda: "clock" in daemon.log, 10, "a word about the clock")
         assert tool.verdict(order("u", 1)) == "duplicate"
     assert client.get("lt:{0}:generation") == generation
+    daemon.stop()
+
+
+# --- generations that end late --------------------------------------------------------------------
+
+SPAN = 31 * DAY
+
+
+def test_a_clock_that_was_months_behind(folder, redis, clock):
+    """Several generations end at once when it is set right. What came a moment ago stays known."""
+    clock.set(time.time() - 2 * SPAN - DAY)
+    daemon = ClockedDaemon(folder, redis, clock)
+    before = ledger.generation(redis.client())
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u", 1)) == "accepted"
+        assert tool.verdict(refund("v", 1)) == "parked"
+        clock.set(time.time())
+        wait_for(lambda: ledger.generation(redis.client()) >= before + 2, 10, "the move")
+        assert tool.verdict(order("u", 1)) == "duplicate"
+        assert tool.verdict(refund("u", 1)) == "accepted"
+        assert tool.verdict(order("v", 1)) == "accepted"
+        assert tool.verdict(order("u", 2)) == "accepted"
+    total = totals(daemon, "total")["topics"]["total"]["all"]
+    assert (total["orders"], total["refunds"]) == (3, 2)
+    daemon.stop()
+    verify(redis)
+
+
+def times_asked(client):
+    """How often the next generation was asked for: nothing else asks Redis for the time."""
+    return client.info("commandstats").get("cmdstat_time", {"calls": 0})["calls"]
+
+
+def test_a_generation_that_ended_late_is_kept_as_long_as_all_others(folder, redis, clock):
+    """What came into it just before must not go with the next move, which would be soon."""
+    client = redis.client()
+    clock.set(time.time() - SPAN)
+    daemon = ClockedDaemon(folder, redis, clock)
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u", 1)) == "accepted"
+        ended = ledger.generation(client)
+        clock.set(time.time())
+        wait_for(lambda: ledger.generation(client) > ended, 10, "the move")
+    daemon.stop()
+    generation = age_ledger(client, 11 * DAY)
+    asked = times_asked(client)
+    daemon.restart()
+    with Tool(daemon) as tool:
+        wait_for(lambda: times_asked(client) > asked, 10, "the daemon to ask for the next one")
+        assert tool.verdict(order("u", 1)) == "duplicate"
+    assert ledger.generation(client) == generation - 1
+    daemon.stop()
+    client.hincrby("lt:{0}:meta", "generation_moved", -20 * DAY)
+    daemon.restart()
+    wait_for(lambda: ledger.generation(client) == generation, 10, "the next move")
+    assert client.keys("lt:{0}:orders:*") == []
+    assert totals(daemon, "total")["topics"]["total"]["all"]["orders"] == 1
     daemon.stop()

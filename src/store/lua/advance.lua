@@ -1,12 +1,20 @@
 -- Advance: moves the ledger on to its next generation, or the data set on to its next epoch.
 --
 -- KEYS  1 generation  2 meta  3… for an epoch: the lanes' versions
---       for a generation: 3… the lanes' owners (16), then those of the ledger that end with this move
+--       for a generation: 3… the lanes' owners (16), 19… those of the ledger that end with this move
+--       (3), 22 its current one, 23 the one before the next
 -- ARGV  1 "generation" or "epoch"  2 value expected  3 value to set
 --       4 for a generation: our unix time in ms
 --       5 "" or, when the ledger isn't packed yet, the number of the generation to set
--- Returns 1, 0 when somebody else has moved it already, or -1 when our clock and Redis's are more than
--- an hour apart: a generation that ends is forgotten, so one wrong clock must not end it.
+--       6 how long after the last move this one may come, in ms
+-- Returns 1, 0 when somebody else has moved it already, -1 when our clock and Redis's are more than
+-- an hour apart: a generation that ends is forgotten, so one wrong clock must not end it; or -2 when
+-- it is too early, for what follows.
+--
+-- A generation that should have ended long ago may have got records until now: while clocks were
+-- apart, or ours was behind. So it is kept as the one before the next, whatever its number, and the
+-- next move waits until what came last is as old as all that is forgotten. meta's generation_moved
+-- says when the last one was, in s by Redis's clock; without it, it came in time.
 --
 -- A ledger that isn't packed yet is so from this generation on, if all who hold seats can read it: their
 -- owners end in "+". The schema keeps everybody else from taking a seat. See generations.h.
@@ -44,13 +52,28 @@ end
 if call('GET', KEYS[1]) ~= ARGV[2] then
   return 0
 end
+local now, moved = call('TIME')[1], call('HGET', KEYS[2], 'generation_moved')
+if moved and now - moved < ARGV[6] / 1000 then
+  return -2
+end
+local renumbered = KEYS[22] ~= KEYS[23] and call('EXISTS', KEYS[22]) == 1
+if renumbered then
+  local try = redis.pcall('RENAME', KEYS[2] .. ':scratch', KEYS[2] .. ':scratch')
+  if string.find(try.err or '', "can't run this command", 1, true) then
+    return -2
+  end
+end
+call('HSET', KEYS[2], 'generation_moved', now)
+if renumbered then
+  call('RENAME', KEYS[22], KEYS[23])
+end
 local value = ARGV[3]
 if ARGV[5] ~= '' and all_read_packed() then
   call('HSET', KEYS[2], 'schema', '3', 'packed_from', ARGV[5])
   value = value .. ':' .. ARGV[5]
 end
 call('SET', KEYS[1], value)
-for k = 19, #KEYS do
+for k = 19, 21 do
   call('UNLINK', KEYS[k])
 end
 return 1
