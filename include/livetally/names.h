@@ -30,6 +30,9 @@ uint64_t names_prefetch(const struct names *names, struct slice id); /* returns 
 void names_prefetch_text(const struct names *names, uint64_t hash);
 uint32_t names_intern_hashed(struct names *names, uint64_t hash, struct slice id);
 
+/* names_text() of many numbers: fetches ahead what it reads for this one. */
+void names_prefetch_number(const struct names *names, uint32_t number);
+
 /* names_find() of many ids. */
 void names_find_all(const struct names *names, const struct slice *ids, uint32_t count,
                     uint32_t *ret_numbers);

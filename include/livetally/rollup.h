@@ -126,6 +126,8 @@ void group_key_write(struct buffer *out, const struct names *names, struct group
 /* Appends the hash field of a cell. */
 void cell_field_write(struct buffer *out, const struct names *names, struct group_key key,
                       uint32_t cell);
+/* The same of many cells: fetches ahead what it reads for this one. */
+void cell_field_prefetch(const struct names *names, struct group_key key, uint32_t cell);
 /* Reads a hash field back (interning an id); ERROR_CORRUPT when it can't be one. */
 int cell_field_read(struct names *names, struct group_key key, struct slice field,
                     uint32_t *ret_cell);

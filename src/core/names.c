@@ -210,6 +210,12 @@ struct slice names_text(const struct names *names, uint32_t number)
     return number <= names->count ? entry_text(entry_at(names, number)) : SLICE("");
 }
 
+void names_prefetch_number(const struct names *names, uint32_t number)
+{
+    if (number <= names->count)
+        __builtin_prefetch(entry_at(names, number));
+}
+
 /* In blocks, of which each round fetches what the next one reads. */
 void names_find_all(const struct names *names, const struct slice *ids, uint32_t count,
                     uint32_t *ret_numbers)

@@ -104,6 +104,14 @@ void cell_field_write(struct buffer *out, const struct names *names, struct grou
         write_value(out, names, dimension, cell);
 }
 
+void cell_field_prefetch(const struct names *names, struct group_key key, uint32_t cell)
+{
+    enum dimension dimension = group_cell_dimension(key);
+
+    if (dimension != DIMENSION_NONE && dimension != DIMENSION_COUNTY)
+        names_prefetch_number(names, cell);
+}
+
 /* One canonical decimal from *at on, at most `max`. */
 static bool read_decimal(const char **at, const char *end, uint64_t max, uint64_t *ret_value)
 {

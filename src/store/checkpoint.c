@@ -171,6 +171,15 @@ static int64_t expires_ms(const struct partition *partition, struct group_key ke
     return 0;
 }
 
+/* The ids of a chunk's fields lie anywhere among all that were ever seen. */
+static void prefetch_fields(const struct partition *partition)
+{
+    const struct checkpoint *checkpoint = &partition->checkpoint;
+    for (uint32_t i = 0; i < checkpoint->count; i++)
+        cell_field_prefetch(partition->view.names, checkpoint->refs[i].group->key,
+                            cell_of(checkpoint->refs[i])->key);
+}
+
 static void write_run(struct partition *partition, uint32_t start, uint32_t end)
 {
     struct checkpoint *checkpoint = &partition->checkpoint;
@@ -200,6 +209,7 @@ static void write_chunk(struct partition *partition)
     struct checkpoint *checkpoint = &partition->checkpoint;
     struct buffer *command = &checkpoint->command, *text = &partition->command;
     uint32_t runs = 0;
+    prefetch_fields(partition);
     for (uint32_t i = 0; i < checkpoint->count; i = run_end(checkpoint, i))
         runs++;
     start_call(partition, runs, 2 * (size_t)runs);
@@ -317,8 +327,10 @@ static void ask_bases(struct partition *partition)
         }
         checkpoint->run_asks[start] = count > 0;
         if (count) {
-            if (checkpoint->base_next == UINT32_MAX)
+            if (checkpoint->base_next == UINT32_MAX) {
                 checkpoint->base_next = start;
+                prefetch_fields(partition);
+            }
             ask_bases_of_run(partition, start, end, count);
         }
         start = end;

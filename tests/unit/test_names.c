@@ -27,6 +27,8 @@ static void none_is_zero(void **state)
     assert_int_equal(names_text(names, 0).size, 0);
     assert_int_equal(names_text(names, 7).size, 0);
     assert_non_null(names_text(names, 7).data);
+    names_prefetch_number(names, 7); /* looks for nothing that isn't there */
+    names_prefetch_number(names, UINT32_MAX);
     assert_int_equal(names_count(names), 0);
     names_free(names);
     names_free(NULL);
