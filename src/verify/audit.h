@@ -19,11 +19,14 @@
 #include "livetally/record.h"
 #include "tally.h"
 
+#define PACKED_FROM_UNREADABLE UINT64_MAX
+
 /* What the data set says of itself, and the clock that its keys expire by. */
 struct data_set {
     struct calendar calendar;
     int64_t generation_ms;
     struct generations generations;
+    uint64_t packed_from; /* as meta says: 0: it doesn't; PACKED_FROM_UNREADABLE */
     bool born_known;
     uint64_t born_generation;
     int64_t now_ms;
@@ -67,6 +70,8 @@ struct audit {
 void audit_init(struct audit *audit, const struct data_set *set, uint32_t findings_kept);
 void audit_done(struct audit *audit);
 
+/* What the data set says twice of itself. */
+void audit_data_set(struct audit *audit);
 /* audit_ledger.c; field: the order's, as the generation spells it */
 void audit_record(struct audit *audit, uint64_t generation, struct slice field, struct slice bytes);
 /* The id of a field of that generation, in `room` or the field itself. False: it is of none, and

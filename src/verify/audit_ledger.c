@@ -125,6 +125,19 @@ bool audit_order_id(const struct audit *audit, uint64_t generation, struct slice
     return id_ok(field);
 }
 
+/* Either is made anew from the other, should somebody delete it: by a wrong one, orders would be
+ * looked for in the other spelling, and count again. */
+void audit_data_set(struct audit *audit)
+{
+    const struct data_set *set = &audit->set;
+    char text[GENERATIONS_TEXT_MAX];
+    if (set->packed_from == set->generations.packed_from)
+        return;
+    generations_write(&set->generations, text);
+    findings_add(&audit->findings, "packed", SLICE("meta"), SLICE("packed_from"),
+                 "is not what generation says behind its colon: %s", text);
+}
+
 void audit_record(struct audit *audit, uint64_t generation, struct slice field, struct slice bytes)
 {
     char key[40], room[ORDER_FIELD_DIGITS_MAX];

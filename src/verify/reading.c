@@ -113,7 +113,7 @@ static bool read_span(const redisReply *reply, int64_t *ret_ms)
 
 static int take_meta(const redisReply *reply, struct data_set *set, struct error *error)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5)
         return unexpected(error, "HMGET");
     struct slice schema = reply_text(reply->element[0]);
     if (!slice_equal(schema, SLICE(SCHEMA)) && !slice_equal(schema, SLICE(SEALED)) &&
@@ -125,6 +125,9 @@ static int take_meta(const redisReply *reply, struct data_set *set, struct error
     if (!read_span(reply->element[2], &set->generation_ms))
         return error_set(error, ERROR_UNAVAILABLE, "meta has no readable generation_span");
     set->born_known = reply_number(reply->element[3], &set->born_generation);
+    if (reply->element[4]->type != REDIS_REPLY_NIL &&
+        !reply_number(reply->element[4], &set->packed_from))
+        set->packed_from = PACKED_FROM_UNREADABLE;
     return 0;
 }
 
@@ -146,8 +149,9 @@ int reading_data_set(struct source *source, const struct keys *keys, struct data
 {
     char meta[KEY_MAX_BYTES];
     key_meta(keys, meta);
-    redisReply *reply = source_ask(
-        source, error, "HMGET %s schema time_zone generation_span born_generation", meta);
+    redisReply *reply =
+        source_ask(source, error,
+                   "HMGET %s schema time_zone generation_span born_generation packed_from", meta);
     if (!reply)
         return ERROR_UNAVAILABLE;
     int code = take_meta(reply, set, error);

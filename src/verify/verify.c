@@ -73,6 +73,7 @@ static int begin(struct verification *v, struct error *error)
     if (v->audited)
         audit_done(&v->audit);
     audit_init(&v->audit, &set, v->options->findings_shown);
+    audit_data_set(&v->audit);
     return 0;
 }
 

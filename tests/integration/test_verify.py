@@ -312,6 +312,23 @@ def test_an_unreadable_catalog_entry(played, vandal):
         "catalog", "catalog:product", "sku-0")
 
 
+@pytest.mark.parametrize("change", ["later", "earlier", "none", "nonsense", "bare"])
+def test_two_ideas_of_what_is_packed(played, vandal, change):
+    """meta's and that of `generation`, of which each is made anew from the other."""
+    client, first = vandal.client, ledger.packed_from(vandal.client)
+    meta, generation = vandal.key("meta"), vandal.key("generation")
+    if change == "bare":
+        client.set(generation, vandal.generation)
+    elif change == "none":
+        client.hdel(meta, "packed_from")
+    else:
+        theirs = {"later": first + 1, "earlier": first - 1, "nonsense": "x"}[change]
+        client.hset(meta, "packed_from", theirs)
+    finding = found(played, "packed")
+    assert (finding["key"], finding["field"]) == ("meta", "packed_from")
+    assert client.get(generation) in finding["text"]
+
+
 def test_the_first_difference_is_named_and_all_are_counted(played, vandal):
     vandal.client.delete(*[vandal.key(f"lane:{lane}:all:product") for lane in (0, 1)])
     result = livetally("verify", "--redis", played.server.target, "--show", "2")
