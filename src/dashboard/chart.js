@@ -4,10 +4,11 @@
  */
 
 import { Attribute, el, Text } from './dom.js';
-import { minorDigits, zoneMs } from './format.js';
+import { minorDigits, widthOf, zoneMs } from './format.js';
 
 const MINUTES = 120;
 const MINUTE_MS = 60000;
+const FIGURE_EM = 0.65; // the width of a figure, or a capital, at most
 const LEAST = 100; // yuan: the axis never shows less
 
 let uplot; // the module once it is loaded, null when there is none
@@ -59,9 +60,11 @@ function colourOf(name) {
 
 function colours() {
   const style = getComputedStyle(document.documentElement);
+  const fontPx = Math.max(11, Math.round(parseFloat(style.fontSize) * 0.72));
   return {
+    fontPx,
     gross: colourOf('--sales'), refunded: colourOf('--back'), text: colourOf('--muted'), line: colourOf('--line'),
-    font: `${Math.max(11, Math.round(parseFloat(style.fontSize) * 0.72))}px ${style.fontFamily}`,
+    font: `${fontPx}px ${style.fontFamily}`,
     em: parseFloat(style.fontSize),
   };
 }
@@ -76,7 +79,10 @@ function dateOf(page, ms) {
 
 /* Draws with uPlot. */
 function plot(page, box, onHover) {
-  const { gross, refunded, text, line, font, em } = colours();
+  const { gross, refunded, text, line, font, fontPx, em } = colours();
+  /* Room for the longest mark, at least as much as most need, so that it seldom changes. */
+  const sizeOf = (marks) => Math.max(em * 4.2,
+    em * 0.4 + fontPx * FIGURE_EM * Math.max(0, ...(marks ?? []).map(widthOf)));
   const bars = uplot.paths.bars({ size: [0.72, 20], align: 0 });
   const axis = { stroke: text, font, ticks: { show: false }, grid: { stroke: line, width: 1 } };
   const chart = new uplot({
@@ -94,7 +100,7 @@ function plot(page, box, onHover) {
     axes: [
       { ...axis, grid: { show: false }, size: em * 1.9, gap: em * 0.5, space: em * 5,
         values: (_, splits) => splits.map((at) => page.clock(at, false)) },
-      { ...axis, size: em * 4.2, gap: em * 0.4, space: em * 2.2,
+      { ...axis, size: (_, marks) => sizeOf(marks), gap: em * 0.4, space: em * 2.2,
         values: (_, splits) => splits.map((minor) => page.compact(minor, true)) },
     ],
     series: [

@@ -9,7 +9,9 @@
  */
 
 import { Attribute, el, Style, Text } from './dom.js';
-import { formatAmount, formatCount, formatPercent, pickLanguage, widthOf } from './format.js';
+import {
+  amountThatFits, formatAmount, formatCount, formatPercent, pickLanguage, widthOf,
+} from './format.js';
 import { text } from './i18n.js';
 import { Live } from './livetally.js';
 
@@ -19,14 +21,24 @@ const TICKER_ROWS = 5;
 const TICKER_MS = 600; // between changes: faster than that nobody reads
 const NAMES_MAX = 500; // product names remembered
 const GRACE_MS = 2000; // a daemon that can't read says so after as long
+const PRICE = [11, 6]; // figures, and of them before the point
 const LONG_SUMS = [14, 19]; // in figures
 
 const options = readOptions(new URLSearchParams(location.search));
 const { lang, session } = options;
 const t = (key, values) => text(lang, key, values);
 /* An older daemon doesn't say what amounts are in; then it is what they are in by default. */
-const amount = (minor, how) => formatAmount(minor, { lang, currency: live.currency ?? 'CNY', ...how });
+const currencyOf = () => live.currency ?? 'CNY';
+const amount = (minor, how) => formatAmount(minor, { lang, currency: currencyOf(), ...how });
 const compact = (minor, round) => amount(minor, { compact: true, round });
+const fits = new Map(); // from which amount on that of an order would leave its name no room
+
+/* Of an order: exact where there is room. */
+function price(minor) {
+  const currency = currencyOf();
+  if (!fits.has(currency)) fits.set(currency, amountThatFits(...PRICE, { lang, currency }));
+  return minor < fits.get(currency) ? amount(minor) : compact(minor);
+}
 const topics = session
   ? { scope: `session/${session}`, products: `top/products?session=${session}&n=${PRODUCT_ROWS}`,
     ticker: `ticker/session/${session}` }
@@ -181,7 +193,7 @@ function makeTicker() {
   let later = null;
   let shown = []; // orders
   const show = () => rows.draw(shown.map((order) => ({
-    key: order.seq, name: names.of(order.product_id), sum: amount(order.amount), share: 0,
+    key: order.seq, name: names.of(order.product_id), sum: price(order.amount), share: 0,
     times: order.quantity > 1 ? `×${formatCount(order.quantity, { lang, compact: true })}` : '',
   })));
   return {

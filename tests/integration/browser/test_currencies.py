@@ -16,25 +16,28 @@ from tokens import Keys
 pytestmark = pytest.mark.plain_build
 
 MINUTE_MS = 60_000
-SOLD = 123_456_789  # minor units
+SOLD = 9_876_543_210  # minor units
 
 # What is sold, as exact, in Chinese, in short in both, and in a file; and the data's zone.
 CASES = {
     "JPY": SimpleNamespace(
-        zone="-09:30", minutes=-570, exact="¥123,456,789", zh="JP¥1亿2345万6789", short="¥123M",
-        short_zh="JP¥1.23亿", plain="123456789", goal="¥500M", axis=r"¥\d+M?"),
+        zone="-09:30", minutes=-570, exact="¥9,876,543,210", zh="JP¥98亿7654万3210", short="¥9.88B",
+        short_zh="JP¥98.8亿", plain="9876543210", goal="¥500M", axis=r"¥[\d.]+B?"),
     "KWD": SimpleNamespace(
-        zone="+05:45", minutes=345, exact="KWD 123,456.789", zh="KWD 12万3456.789", short="KWD 123K",
-        short_zh="KWD 12.3万", plain="123456.789", goal="KWD 500K", axis=r"KWD\s\d+K?"),
+        zone="+05:45", minutes=345, exact="KWD 9,876,543.210", zh="KWD 987万6543.210",
+        short="KWD 9.88M", short_zh="KWD 988万", plain="9876543.210", goal="KWD 500K",
+        axis=r"KWD\s[\d.]+M?"),
 }
 
-# Notes each text that is painted on a canvas.
+# Notes each text that is painted on a canvas, and those of which the beginning is beyond its edge.
 PAINTED = """
     window.painted = [];
+    window.cut = [];
     const paint = CanvasRenderingContext2D.prototype.fillText;
-    CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, ...rest) {
         painted.push(text);
-        return paint.call(this, text, ...rest);
+        if (this.textAlign === 'right' && this.measureText(text).width > x) cut.push(text);
+        return paint.call(this, text, x, ...rest);
     };
 """
 
@@ -93,6 +96,7 @@ def test_amounts_are_in_the_currency_of_the_data(browser, data, language):
     browser.open(f"{data.url}/overlay?lang={language}")
     eventually(lambda: browser.text(".total .sum") == exact)
     assert browser.text(".products .row[data-on] .amount") == short
+    assert browser.text(".ticker .row[data-on] .amount") == short
     assert browser.console_errors() == []
 
 
@@ -138,6 +142,13 @@ def test_nothing_overlaps(browser, data, size):
         open_live(browser, f"{data.url}/?lang={language}{screen}")
         eventually(lambda: "–" not in browser.texts(".figure dd"))
         assert eventually(lambda: browser.js(MISPLACED) == []), screen
+
+
+def test_marks_of_the_axis_are_whole(browser, data, painted):
+    browser.size(*PHONE)
+    open_live(browser, f"{data.url}/?lang=zh")
+    eventually(lambda: any(re.search("[万亿]", text) for text in painted()))
+    assert browser.js("return cut") == []
 
 
 def test_nothing_is_told_before_it_is_known(browser, folder, redis, painted):
