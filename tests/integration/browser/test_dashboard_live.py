@@ -3,10 +3,10 @@ freezes, tokens. What it shows is right in the end, and what isn't of now is mar
 import pytest
 from selenium.webdriver import ActionChains
 
-from browser import eventually
+from browser import PHONE, eventually
 from clients import post_events, totals
 from conftest import WITH_NAMES, Simulation
-from dashboard import board, expected_board, fen, figures, open_live, save, shows, state
+from dashboard import MISPLACED, board, expected_board, fen, figures, open_live, save, shows, state
 from events import order
 from harness import Daemon, free_port
 from tokens import Keys
@@ -85,6 +85,21 @@ def test_it_comes_back_after_a_restart_without_a_reload(browser, moving):
     eventually(lambda: shows(browser, daemon))
     assert browser.js("return window.witness")
     assert browser.console_errors(but=GONE) == []
+
+
+@pytest.mark.parametrize("size", [PHONE, (920, 768)], ids=str)
+def test_the_head_keeps_its_shape_while_reconnecting(browser, folder, redis, size):
+    """What it says then is long; nothing below moves, and the search box stays one."""
+    daemon = Daemon(folder, redis)
+    browser.size(*size)
+    open_live(browser, f"{daemon.url}/?lang=en")
+    height = "return document.querySelector('header').getBoundingClientRect().height"
+    before = browser.js(height)
+    daemon.kill()
+    eventually(lambda: state(browser) == "reconnecting")
+    assert browser.js(height) == before
+    assert browser.js(MISPLACED) == []
+    assert browser.js("return document.querySelector('#search input').offsetWidth") > 120
 
 
 def test_it_says_so_when_figures_are_no_longer_of_now(browser, moving, redis):
