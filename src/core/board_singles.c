@@ -81,6 +81,8 @@ static void grow_places(struct single_table *table, uint32_t key)
 
 static __attribute__((noinline)) uint32_t open_single(struct single_table *table, uint32_t key)
 {
+    if (key == 0)
+        return 0;
     if (key >= table->value_count)
         grow_places(table, key);
     table->places[key] = (uint16_t)++table->count;
@@ -92,7 +94,7 @@ static inline uint32_t place_of(struct single_table *table, uint32_t key)
 {
     uint32_t place = key < table->value_count ? table->places[key] : 0;
 
-    return place == 0 && key != 0 ? open_single(table, key) : place;
+    return __builtin_expect(place != 0, 1) ? place : open_single(table, key);
 }
 
 static inline void add_order(struct single *single, int64_t orders, int64_t units, int64_t gross)

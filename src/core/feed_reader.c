@@ -247,7 +247,7 @@ static bool read_place(struct feed_input *in, const uint32_t *numbers, uint32_t 
     return true;
 }
 
-static bool fact_ok(const struct fact *fact)
+static inline bool fact_ok(const struct fact *fact)
 {
     if (fact->host == 0 || fact->product == 0 || !county_form_ok(fact->county))
         return false;
