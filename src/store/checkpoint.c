@@ -19,6 +19,7 @@
 #include "spacing.h"
 
 #define FIXED_KEYS      4
+#define FIXED_ARGUMENTS 5
 #define MARK_SPACING_MS 1000
 #define UNWRITTEN_BYTES (UINT64_C(32) << 20) /* about a million orders: a second or two to read */
 
@@ -76,7 +77,7 @@ static void start_call(struct partition *partition, size_t keys, size_t argument
     struct buffer *command = &partition->checkpoint.command;
     char key[KEY_MAX_BYTES];
     buffer_reset(command);
-    resp_start(command, 3 + FIXED_KEYS + keys + 4 + arguments);
+    resp_start(command, 3 + FIXED_KEYS + keys + FIXED_ARGUMENTS + arguments);
     resp_text(command, "EVALSHA");
     resp_text(command, partition->script_sha[SCRIPT_CHECKPOINT]);
     resp_uint(command, FIXED_KEYS + keys);
@@ -126,6 +127,7 @@ static void conclude(struct partition *partition)
     start_call(partition, 0, 0);
     resp_text(command, partition->fence.owner);
     resp_text(command, partition->fence.epoch);
+    resp_uint(command, partition->fence.version);
     resp_uint(command, checkpoint->version);
     if (trim)
         resp_uint(command, trim + 1 < checkpoint->version ? trim + 1 : checkpoint->version);
@@ -221,6 +223,7 @@ static void write_chunk(struct partition *partition)
     }
     resp_text(command, partition->fence.owner);
     resp_text(command, partition->fence.epoch);
+    resp_uint(command, partition->fence.version);
     resp_text(command, "");
     resp_text(command, "");
     for (uint32_t i = 0; i < checkpoint->count;) {

@@ -1,6 +1,7 @@
 """Somebody changes, deletes or replaces what is in Redis: totals stay exact where that can be, and
 where data was destroyed it is told loudly."""
 import shutil
+import threading
 
 import pytest
 import redis as redis_client
@@ -9,7 +10,7 @@ import ledger
 from clients import Tool
 from events import order, refund
 from harness import Daemon, RedisServer, livetally, wait_for
-from scene import CALM, World, errors_told, finish, metric, wait_ready
+from scene import CALM, World, errors_told, finish, metric, sold, verify, wait_ready
 from trouble import Trouble, logged
 
 EVENTS = 10_000
@@ -233,3 +234,31 @@ def test_an_order_that_stands_in_the_ledger_as_nonsense(world, size):
         result = tool.post(order("u"), order("w"), refund("w"))
         assert (result.accepted, len(result.rejected)) == (2, 1)
     assert client.hstrlen(ledger.key(number), order("u")["order_id"]) == size
+
+
+def test_a_checkpoint_on_its_way_when_an_older_state_is_restored(world):
+    """The restored owner of the lane is the same, and so is the epoch; but what the checkpoint
+    brings counts commits that are gone."""
+    daemon = world.daemon({**CALM, "redis.checkpoint_ms": 60_000})
+    binary = redis_client.Redis(unix_socket_path=str(world.redis.socket))
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u", 1)) == "accepted"
+        wait_for(lambda: metric(daemon, "checkpoints_total") == 1, 10, "a checkpoint")
+        backup = {key: binary.dump(key) for key in binary.keys()}
+        assert tool.verdict(order("u", 2)) == "accepted"
+        held = daemon.redis.catch("checkpoint")
+        stopping = threading.Thread(target=daemon.stop)
+        stopping.start()
+        held.wait()
+        pipe = binary.pipeline()
+        pipe.flushall()
+        for key, value in backup.items():
+            pipe.restore(key, 0, value)
+        pipe.execute()
+        held.release()
+        stopping.join()
+    daemon.restart()
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u", 2)) == "accepted", "it was lost"
+    assert sold(daemon) == 2
+    verify(world.redis)
