@@ -93,6 +93,7 @@ struct single_table {
     uint16_t *places;   /* NULL: of the total, which is one */
     size_t value_count; /* places there are */
     uint32_t count;
+    uint32_t most; /* so many there ever were when they were spread */
 };
 
 struct singles {

@@ -24,6 +24,7 @@
 
 #define BLOCK      32u
 #define PLACES_MIN 1024u
+#define PAGE_BYTES 4096u
 #define COUNTIES   1000000u /* codes have six digits */
 
 _Static_assert(SINGLES_MAX < UINT16_MAX, "a place fits");
@@ -54,13 +55,24 @@ void singles_done(struct singles *singles)
     }
 }
 
+/* What is mapped but was never written is not counted: of counties most places never are, but for
+ * a page around each that sold. */
+static size_t table_bytes(const struct single_table *table, enum dimension dimension)
+{
+    size_t used = table->count > table->most ? table->count : table->most;
+    size_t places_bytes = table->value_count * sizeof(*table->places);
+
+    if (dimension == DIMENSION_COUNTY && used * PAGE_BYTES < places_bytes)
+        places_bytes = used * PAGE_BYTES;
+    return used * (sizeof(*table->singles) + sizeof(*table->refunds)) + places_bytes;
+}
+
 size_t singles_memory_bytes(const struct singles *singles)
 {
     size_t bytes = 0;
 
     for (int d = DIMENSION_HOST; d < DIMENSION_COUNT; d++)
-        bytes += SINGLES_MAX * (sizeof(struct single) + sizeof(struct half)) +
-                 singles->tables[d].value_count * sizeof(uint16_t);
+        bytes += table_bytes(&singles->tables[d], (enum dimension)d);
     return bytes;
 }
 
@@ -275,6 +287,7 @@ static void forget(struct singles *singles)
         for (uint32_t place = 1; place <= table->count; place++)
             table->places[table->singles[place].key] = 0;
         table->singles[0] = (struct single){0};
+        table->most = table->count > table->most ? table->count : table->most;
         table->count = 0;
     }
     singles->total[1] = (struct single){.key = TOTAL_CELL};
