@@ -25,9 +25,12 @@ enum record_place {
 
 struct ledger;
 
-/* Keeps the `max_records` most recently learnt; at least LEDGER_RECORDS_MIN, so that what was
- * learnt for a batch is still there when the batch is judged. */
-#define LEDGER_RECORDS_MIN 4096
+/* Keeps the `max_records` most recently learnt, as far as they fit LEDGER_RECORD_BYTES each on
+ * average, which few do not: one of 64 refunds may take 40 times that. At least as many as
+ * LEDGER_RECORDS_MIN of whatever kind, so that what was learnt for a batch is still there when the
+ * batch is judged. */
+#define LEDGER_RECORDS_MIN  4096
+#define LEDGER_RECORD_BYTES 256
 struct ledger *ledger_new(uint32_t max_records, uint64_t seed);
 void ledger_free(struct ledger *ledger);
 void ledger_clear(struct ledger *ledger); /* e.g. after a generation moved on */

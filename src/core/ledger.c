@@ -1,8 +1,8 @@
 /*
  * The ledger cache: a ring of entries in the order they were learnt, and a hash index into it. A
- * new id takes the oldest one's place. Each entry owns one allocation: the id, then the record. All
- * this is far more than a processor's cache holds, so what the next new ids will push out is
- * fetched ahead.
+ * new id takes the oldest one's place. When all take too much memory, the oldest go first. Each
+ * entry owns one allocation: the id, then the record. All this is far more than a processor's cache
+ * holds, so what the next new ids will push out is fetched ahead.
  */
 #include "livetally/ledger.h"
 
@@ -11,7 +11,9 @@
 #include "id_table.h"
 #include "livetally/mem.h"
 
-#define AHEAD 8 /* new ids */
+#define AHEAD             8 /* new ids */
+#define RECORD_MAX_BYTES  ((size_t)11 * 1024)
+#define RECORDS_MIN_BYTES (LEDGER_RECORDS_MIN * RECORD_MAX_BYTES)
 
 struct entry {
     char *bytes; /* id, then record; NULL: free */
@@ -27,6 +29,7 @@ struct ledger {
     uint32_t max;
     uint32_t next; /* the oldest, where the next new id goes */
     size_t bytes;  /* of what the entries own */
+    size_t max_bytes;
     struct id_table index;
 };
 
@@ -40,6 +43,9 @@ struct ledger *ledger_new(uint32_t max_records, uint64_t seed)
 {
     struct ledger *ledger = mem_zalloc(sizeof *ledger);
     ledger->max = max_records < LEDGER_RECORDS_MIN ? LEDGER_RECORDS_MIN : max_records;
+    ledger->max_bytes = (size_t)ledger->max * LEDGER_RECORD_BYTES;
+    if (ledger->max_bytes < RECORDS_MIN_BYTES)
+        ledger->max_bytes = RECORDS_MIN_BYTES;
     ledger->entries = mem_zalloc(ledger->max * sizeof *ledger->entries);
     id_table_init(&ledger->index, seed);
     return ledger;
@@ -101,6 +107,24 @@ static struct entry *entry_for(struct ledger *ledger, uint32_t hash, struct slic
     return entry;
 }
 
+/* Out of line: there is nearly always room. What was just learnt stays. */
+static __attribute__((noinline)) void forget_oldest(struct ledger *ledger,
+                                                    const struct entry *learnt)
+{
+    while (ledger->bytes > ledger->max_bytes) {
+        struct entry *oldest = &ledger->entries[ledger->next];
+        if (oldest == learnt)
+            return;
+        if (oldest->bytes) {
+            id_table_remove(&ledger->index, oldest->hash, ledger->next);
+            ledger->bytes -= oldest->capacity;
+            free(oldest->bytes);
+            *oldest = (struct entry){0};
+        }
+        ledger->next = ledger->next + 1 == ledger->max ? 0 : ledger->next + 1;
+    }
+}
+
 void ledger_learn(struct ledger *ledger, struct slice id, enum record_place place,
                   struct slice bytes)
 {
@@ -125,6 +149,8 @@ void ledger_learn_hashed(struct ledger *ledger, uint64_t hash, struct slice id,
     entry->id_size = (uint8_t)id.size;
     entry->record_size = (uint32_t)(size - id.size);
     entry->place = (uint8_t)place;
+    if (ledger->bytes > ledger->max_bytes)
+        forget_oldest(ledger, entry);
 }
 
 bool ledger_find(const struct ledger *ledger, struct slice id, enum record_place *ret_place,

@@ -137,7 +137,8 @@
     NUMBER(limits, counties, 10000, 1, 10000, "County codes.")                                     \
     NUMBER(limits, catalog_entries, 1000000, 1, 10000000, "Registered names of each kind.")        \
     NUMBER(limits, cells, 4000000, 1000, 100000000, "Totals in memory, about 130 bytes each.")     \
-    NUMBER(limits, cached_orders, 262144, 1000, 100000000, "Order records kept in memory.")        \
+    NUMBER(limits, cached_orders, 262144, 1000, 100000000,                                         \
+           "Order records kept in memory, at 256 bytes each on average.")                          \
     NUMBER(limits, known_orders, 33554432, 0, 1000000000,                                          \
            "Orders of a ledger generation, at 2 to 4 bytes each, of which is known that they are " \
            "in Redis, so that new ones need no look there. With more, all are looked up.")         \

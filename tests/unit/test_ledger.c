@@ -135,6 +135,48 @@ static void test_ledger_knows_its_memory(void **state)
     ledger_free(ledger);
 }
 
+/* Records of many refunds: fewer are kept, the newest. */
+static void test_ledger_memory_is_bounded(void **state)
+{
+    (void)state;
+    const uint32_t max = 250000, large = 10000;
+    struct ledger *ledger = ledger_new(max, 5);
+    size_t empty = ledger_memory_bytes(ledger), bound = (size_t)max * LEDGER_RECORD_BYTES;
+    char *record = calloc(1, large);
+    char id[24];
+    enum record_place place;
+    struct slice bytes;
+    for (int i = 0; i < 20000; i++) {
+        snprintf(id, sizeof id, "order-%d", i);
+        ledger_learn(ledger, slice_of(id), PLACE_CURRENT, (struct slice){record, large});
+        snprintf(id, sizeof id, "order-%d", i - LEDGER_RECORDS_MIN + 1);
+        assert_int_equal(i >= LEDGER_RECORDS_MIN - 1,
+                         ledger_find(ledger, slice_of(id), &place, &bytes));
+    }
+    assert_true(ledger_memory_bytes(ledger) - empty < bound + 2 * 1024 * 1024);
+    assert_true(ledger_count(ledger) > bound / large - 100);
+    for (uint32_t i = 0; i < 2 * max; i++) {
+        snprintf(id, sizeof id, "small-%u", i);
+        ledger_learn(ledger, slice_of(id), PLACE_CURRENT, slice_of(id));
+        assert_true(ledger_find(ledger, slice_of(id), &place, &bytes));
+        assert_true(slice_equal(bytes, slice_of(id)));
+    }
+    assert_true(ledger_count(ledger) <= max);
+    snprintf(id, sizeof id, "small-%u", 2 * max - LEDGER_RECORDS_MIN);
+    assert_true(ledger_find(ledger, slice_of(id), &place, &bytes));
+    /* Larger than all that may be kept, which only a hand can have written. */
+    free(record);
+    record = calloc(1, bound + 1);
+    ledger_learn(ledger, SLICE("huge"), PLACE_CURRENT, (struct slice){record, bound + 1});
+    assert_true(ledger_find(ledger, SLICE("huge"), &place, &bytes));
+    assert_int_equal(bytes.size, bound + 1);
+    ledger_learn(ledger, SLICE("next"), PLACE_CURRENT, SLICE("n"));
+    assert_true(ledger_find(ledger, SLICE("next"), &place, &bytes));
+    assert_false(ledger_find(ledger, SLICE("huge"), &place, &bytes));
+    free(record);
+    ledger_free(ledger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +184,7 @@ int main(void)
         cmocka_unit_test(test_ledger_keeps_what_it_learnt),
         cmocka_unit_test(test_ledger_forgets_the_oldest),
         cmocka_unit_test(test_ledger_knows_its_memory),
+        cmocka_unit_test(test_ledger_memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, make_ids, NULL);
 }
