@@ -123,12 +123,14 @@ def test_a_file_says_what_its_amounts_and_times_are_in(browser, data):
     open_live(browser, f"{data.url}/?lang=en")
     unit = f"Gross ({data.currency})"
     for panel in ("total", "chart", "hosts", "map"):
-        name, header, lines, _ = eventually(lambda: save(browser, panel)[2] and save(browser, panel))
+        name, header, lines, _ = eventually(lambda: save(browser, panel)[2]
+                                            and save(browser, panel))
         assert data.plain in [line[header.index(unit)] for line in lines], panel
         assert header[-1] == f"As of ({data.zone})"
         day = local(data, now_ms(), "%Y-%m-%d ")
         assert all(line[-1].startswith((day, local(data, data.now, "%Y-%m-%d "))) for line in lines)
-    name, header, lines, _ = eventually(lambda: save(browser, "ticker")[2] and save(browser, "ticker"))
+    name, header, lines, _ = eventually(lambda: save(browser, "ticker")[2]
+                                        and save(browser, "ticker"))
     line = dict(zip(header, lines[0]))
     assert line[f"Time ({data.zone})"] == local(data, data.now, "%Y-%m-%d %H:%M:%S")
     assert line[f"Amount ({data.currency})"] == data.plain
@@ -163,5 +165,26 @@ def test_nothing_is_told_before_it_is_known(browser, folder, redis, painted):
     assert not re.search(r"[¥€]|\d\d|\d\.", shown), shown
     browser.find("dialog input").send_keys(keys.mint("view"))
     browser.find("dialog button.main").click()
-    eventually(lambda: browser.text(".hero") == "€0.00" and re.match(r"\d\d:", browser.text("#clock")))
+    eventually(lambda: browser.text(".hero") == "€0.00"
+               and re.match(r"\d\d:", browser.text("#clock")))
     eventually(lambda: any(text.startswith("€") for text in painted()))
+
+
+# As a daemon of an older version, which says neither.
+SILENT = """
+    const parse = JSON.parse;
+    JSON.parse = (text) => {
+        const { currency, time_zone, ...message } = parse(text);
+        return message;
+    };
+"""
+
+
+def test_an_older_daemon_that_does_not_say_has_the_defaults(browser, folder, redis):
+    daemon = Daemon(folder, redis)
+    with browser.before_pages(SILENT):
+        open_live(browser, f"{daemon.url}/?lang=en")
+        eventually(lambda: browser.text(".hero") == "¥0.00")
+        assert "UTC+08:00" in browser.text("#clock")
+        browser.open(f"{daemon.url}/overlay?lang=en")
+        eventually(lambda: browser.text(".total .sum") == "¥0.00")

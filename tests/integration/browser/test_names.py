@@ -1,5 +1,5 @@
-"""Names of what the daemon tells by id alone: there when the id would be, with one request for all of a
-screen. Clocks of the page stand still, so that it waits for them as long as it takes."""
+"""Names of what the daemon tells by id alone: there when the id would be, with one request for all of
+a screen. Clocks of the page stand still, so that it waits for them as long as it takes."""
 from types import SimpleNamespace
 
 import pytest
@@ -42,7 +42,8 @@ def data():
     place = Folder()
     daemon = Daemon(place, RedisServer(place))
     events = [host("h", host_id=id, name=name) for id, name in HOSTS.items()]
-    events += [product("p", product_id=id, name=name, county="422828") for id, name in PRODUCTS.items()]
+    events += [product("p", product_id=id, name=name, county="422828")
+               for id, name in PRODUCTS.items()]
     events.append(session("s", session_id="night", host_id="host-3", title="Late night"))
     events += [order("o", order_id=f"large{i}", host_id=f"large-{i}", product_id=f"large-{i}",
                      county="422828", amount=10**6) for i in range(10)]
