@@ -138,7 +138,11 @@ class Connection:
         return self.wait_type("hello")
 
     def close(self):
-        background.run(self.ws.close())
+        """Also when the daemon dies at this very moment, which the library takes amiss."""
+        try:
+            background.run(self.ws.close())
+        except websockets.ConnectionClosed:
+            pass
 
     def abort(self):
         """Ends without a word, as a crash does."""
