@@ -30,8 +30,8 @@
 #define READ_KEEP_BYTES  524288
 #define WRITE_KEEP_BYTES 524288
 
-#define READ_ON_BYTES 65536 /* a time, and not more: hiredis moves it up after every reply */
-#define READ_ON_TIMES 4     /* then others have their turn */
+#define READ_ON_BYTES  65536 /* a time, and not more: hiredis moves it up after every reply */
+#define READS_PER_TURN 5     /* then others have theirs */
 
 struct redis_uv {
     uv_poll_t poll;
@@ -57,36 +57,42 @@ static void watch(struct redis_uv *self, int events)
     }
 }
 
-/* Reads what follows an unfinished reply. True: there may be more. An end or an error is left for
- * hiredis to find, which reads after us. */
-static bool read_on(redisContext *redis)
+static bool is_amid_reply(const redisContext *redis)
+{
+    return !redis->err && !redis->reader->err && redis->reader->ridx >= 0;
+}
+
+/* Puts what the socket holds behind an unfinished reply; returns how much that was. An end or an
+ * error is 0 too: hiredis finds it, now or in the next turn. */
+static size_t read_on(redisContext *redis)
 {
     redisReader *reader = redis->reader;
     sds buffer = sdsMakeRoomFor(reader->buf, READ_ON_BYTES);
     if (!buffer) {
-        return false;
+        return 0;
     }
     reader->buf = buffer;
     ssize_t got = read(redis->fd, buffer + sdslen(buffer), READ_ON_BYTES);
     if (got <= 0) {
-        return false;
+        return 0;
     }
     sdsIncrLen(buffer, (int)got);
     reader->len = sdslen(buffer);
-    return got == READ_ON_BYTES;
+    return (size_t)got;
 }
 
 static void read_all(struct redis_uv *self)
 {
-    bool more = true;
-    redisAsyncHandleRead(self->context);
-    for (int i = 0; i < READ_ON_TIMES && more && self->context; i++) {
-        redisContext *redis = &self->context->c;
-        if (redis->err || redis->reader->err || redis->reader->ridx < 0) {
+    for (int i = 0; i < READS_PER_TURN; i++) {
+        bool amid = is_amid_reply(&self->context->c);
+        size_t got = amid ? read_on(&self->context->c) : 0;
+        if (i > 0 && got == 0) {
             return;
         }
-        more = read_on(redis);
         redisAsyncHandleRead(self->context);
+        if (!self->context || (amid && got < READ_ON_BYTES)) {
+            return;
+        }
     }
 }
 
