@@ -19,7 +19,7 @@
 #include "spacing.h"
 
 #define FIXED_KEYS      4
-#define FIXED_ARGUMENTS 5
+#define FIXED_ARGUMENTS 6
 #define MARK_SPACING_MS 1000
 #define UNWRITTEN_BYTES (UINT64_C(32) << 20) /* about a million orders: a second or two to read */
 
@@ -128,6 +128,7 @@ static void conclude(struct partition *partition)
     resp_text(command, partition->fence.owner);
     resp_text(command, partition->fence.epoch);
     resp_uint(command, partition->fence.version);
+    resp_uint(command, partition->checkpoint.concluded);
     resp_uint(command, checkpoint->version);
     if (trim)
         resp_uint(command, trim + 1 < checkpoint->version ? trim + 1 : checkpoint->version);
@@ -224,6 +225,7 @@ static void write_chunk(struct partition *partition)
     resp_text(command, partition->fence.owner);
     resp_text(command, partition->fence.epoch);
     resp_uint(command, partition->fence.version);
+    resp_uint(command, partition->checkpoint.concluded);
     resp_text(command, "");
     resp_text(command, "");
     for (uint32_t i = 0; i < checkpoint->count;) {

@@ -41,6 +41,7 @@ struct bench {
     struct keys keys;
     struct fence fence;
     char commit_sha[41], checkpoint_sha[41];
+    uint64_t concluded; /* by the last checkpoint */
     struct names *names;
     struct board *board;
     struct judge judge;
@@ -221,7 +222,7 @@ static void checkpoint_chunk(struct bench *bench, struct cell_ref *refs, uint32_
     for (uint32_t i = 0; i < count; i++)
         runs += i == 0 || refs[i].group != refs[i - 1].group;
     buffer_reset(&bench->command);
-    resp_start(&bench->command, 3 + 4 + runs + 5 + 2 * (size_t)runs);
+    resp_start(&bench->command, 3 + 4 + runs + 6 + 2 * (size_t)runs);
     resp_text(&bench->command, "EVALSHA");
     resp_text(&bench->command, bench->checkpoint_sha);
     resp_uint(&bench->command, 4 + runs);
@@ -242,7 +243,9 @@ static void checkpoint_chunk(struct bench *bench, struct cell_ref *refs, uint32_
     resp_text(&bench->command, bench->fence.owner);
     resp_text(&bench->command, bench->fence.epoch);
     resp_uint(&bench->command, bench->fence.version);
+    resp_uint(&bench->command, bench->concluded);
     resp_uint(&bench->command, bench->fence.version);
+    bench->concluded = bench->fence.version;
     resp_uint(&bench->command, bench->fence.version > 256 ? bench->fence.version - 256 : 1);
     for (uint32_t i = 0; i < count;) {
         uint32_t end = i + 1;

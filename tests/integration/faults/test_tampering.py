@@ -7,7 +7,7 @@ import pytest
 import redis as redis_client
 
 import ledger
-from clients import Tool
+from clients import Tool, totals
 from events import order, refund
 from harness import Daemon, RedisServer, livetally, wait_for
 from scene import CALM, World, errors_told, finish, metric, sold, verify, wait_ready
@@ -236,6 +236,15 @@ def test_an_order_that_stands_in_the_ledger_as_nonsense(world, size):
     assert client.hstrlen(ledger.key(number), order("u")["order_id"]) == size
 
 
+def restore(client, backup):
+    """At once, under open connections."""
+    pipe = client.pipeline()
+    pipe.flushall()
+    for key, value in backup.items():
+        pipe.restore(key, 0, value)
+    pipe.execute()
+
+
 def test_a_checkpoint_on_its_way_when_an_older_state_is_restored(world):
     """The restored owner of the lane is the same, and so is the epoch; but what the checkpoint
     brings counts commits that are gone."""
@@ -250,15 +259,34 @@ def test_a_checkpoint_on_its_way_when_an_older_state_is_restored(world):
         stopping = threading.Thread(target=daemon.stop)
         stopping.start()
         held.wait()
-        pipe = binary.pipeline()
-        pipe.flushall()
-        for key, value in backup.items():
-            pipe.restore(key, 0, value)
-        pipe.execute()
+        restore(binary, backup)
         held.release()
         stopping.join()
     daemon.restart()
     with Tool(daemon) as tool:
         assert tool.verdict(order("u", 2)) == "accepted", "it was lost"
     assert sold(daemon) == 2
+    verify(world.redis)
+
+
+def test_a_state_restored_that_lacks_a_checkpoint_and_no_commit(world):
+    """Nothing but the checkpoint's version tells it: what it had written is not there."""
+    daemon = world.daemon({**CALM, "redis.checkpoint_ms": 200})
+    binary = redis_client.Redis(unix_socket_path=str(world.redis.socket))
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u")) == "accepted"
+        wait_for(lambda: metric(daemon, "checkpoints_total") == 1, 10, "a checkpoint")
+        held = daemon.redis.catch("checkpoint")
+        assert tool.verdict(order("v")) == "accepted"
+        held.wait()
+        backup = {key: binary.dump(key) for key in binary.keys()}
+        held.release()
+        wait_for(lambda: metric(daemon, "checkpoints_total") == 2, 10, "the next one")
+        restore(binary, backup)
+        assert tool.verdict(order("w")) == "accepted"
+        wait_for(lambda: metric(daemon, "checkpoints_total") == 3, 10, "another one")
+    daemon.stop()
+    daemon.restart()
+    for uid in "uvw":
+        assert totals(daemon, f"host/{uid}")["topics"][f"host/{uid}"]["all"]["orders"] == 1
     verify(world.redis)
