@@ -29,7 +29,7 @@ def ledger_key(client):
     ("orders", "key"), ("catalog:session", "key"), ("meta", "keys")])
 def test_a_key_overwritten_under_load_and_restored(world, key, named):
     """As from a backup: with all that was in it."""
-    scene = world.scene(EVENTS, config={"redis.checkpoint_ms": 50})
+    scene = world.scene(EVENTS, config={"redis.checkpoint_ms": 50}).slow()
     client = world.redis.client()
     key = ledger_key(client) if key == "orders" else PREFIX + key
     with scene.load() as load:
@@ -45,6 +45,7 @@ def test_a_key_overwritten_under_load_and_restored(world, key, named):
         trouble.wait_problem()
         trouble.wait_unavailable()
         client.rename("saved", key)
+        load.hurry()
     trouble.check_over()
     assert sum(r.accepted + r.parked for r in load.results) == scene.distinct, "none came twice"
     scene.check_everything()
@@ -55,12 +56,13 @@ def test_a_key_overwritten_under_load_and_restored(world, key, named):
 def test_a_key_deleted_under_load(world, key):
     """None of these holds what stands nowhere else, as long as the daemon lives: all goes on, for
     another daemon too."""
-    scene = world.scene(EVENTS, daemons=2, config={"redis.checkpoint_ms": 50})
+    scene = world.scene(EVENTS, daemons=2, config={"redis.checkpoint_ms": 50}).slow()
     client = world.redis.client()
     with scene.load() as load:
         for _ in range(3):
             load.wait_acks(3)
             wait_for(lambda: client.delete(PREFIX + key), 10, "the key to be there")
+        load.hurry()
     for daemon in scene.daemons:
         wait_ready(daemon)
     assert sum(r.accepted + r.parked for r in load.results) == scene.distinct, "none came twice"
