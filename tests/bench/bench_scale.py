@@ -97,32 +97,28 @@ def by_daemons(config, sizes, orders, repeats, say):
     watched = Section("cost by daemons, watched", COLUMNS,
                       f"the same with {WATCHERS} viewers on each daemon, of {', '.join(WATCHED)}, at "
                       f"{1000 / WATCHED_INTERVAL_MS:g} Hz, what is sent to them included\n")
-    for size in sizes:
-        say(f"cost by daemons: {size}")
-        shape = replace(BASELINE, daemons=size, connections=40, orders=orders)
-        name = "1 daemon" if size == 1 else f"{size} daemons"
-        alone.add(name, _fresh_runs(config, shape, repeats))
-        watched.add(name, _watched_runs(config, shape, repeats))
+    shapes = [replace(BASELINE, daemons=size, connections=40, orders=orders) for size in sizes]
+    for section, viewed in ((alone, False), (watched, True)):
+        runs = [[] for _ in shapes]
+        for repeat in range(repeats):  # in turns, so that a machine that changes changes them all
+            say(f"{section.name} ({repeat + 1} of {repeats})")
+            for shape, done in zip(shapes, runs):
+                done.append(_fresh_run(config, shape, repeat + 1, viewed))
+        for size, done in zip(sizes, runs):
+            section.add("1 daemon" if size == 1 else f"{size} daemons", done)
     return [with_exponents(alone, sizes), with_exponents(watched, sizes)]
 
 
-def _watched_runs(config, shape, repeats):
-    runs = []
-    for repeat in range(repeats):
-        with running(config, shape) as (redis, daemons), contextlib.ExitStack() as stack:
-            for daemon in daemons:
-                stack.enter_context(watchers(own_address(daemon), [WATCHED] * WATCHERS,
-                                             WATCHED_INTERVAL_MS))
-            runs.append(measure(redis, daemons, shape, repeat + 1))
-    return runs
+def _fresh_run(config, shape, seed, watched=False):
+    with running(config, shape) as (redis, daemons), contextlib.ExitStack() as stack:
+        for daemon in daemons if watched else ():
+            stack.enter_context(watchers(own_address(daemon), [WATCHED] * WATCHERS,
+                                         WATCHED_INTERVAL_MS))
+        return measure(redis, daemons, shape, seed)
 
 
 def _fresh_runs(config, shape, repeats):
-    runs = []
-    for repeat in range(repeats):
-        with running(config, shape) as (redis, daemons):
-            runs.append(measure(redis, daemons, shape, repeat + 1))
-    return runs
+    return [_fresh_run(config, shape, repeat + 1) for repeat in range(repeats)]
 
 
 @contextlib.contextmanager
