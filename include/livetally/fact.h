@@ -47,8 +47,26 @@ static inline struct metrics fact_metrics(const struct fact *fact)
     return m;
 }
 
-/* The fact's value in a dimension. */
-uint32_t fact_dimension(const struct fact *fact, enum dimension dimension);
+/* The fact's value in a dimension; 0: it has none, as of DIMENSION_NONE. */
+static inline uint32_t fact_dimension(const struct fact *fact, enum dimension dimension)
+{
+    switch (dimension) {
+    case DIMENSION_HOST:
+        return fact->host;
+    case DIMENSION_COUNTY:
+        return fact->county;
+    case DIMENSION_PRODUCT:
+        return fact->product;
+    case DIMENSION_SESSION:
+        return fact->session;
+    case DIMENSION_PLATFORM:
+        return fact->platform;
+    case DIMENSION_NONE:
+    case DIMENSION_COUNT:
+        break;
+    }
+    return 0;
+}
 
 /* One catalog change as it stands in an entry. */
 struct fact_catalog {

@@ -128,22 +128,6 @@ static void add_refund(struct single_table *table, uint32_t place, const struct 
     refunds->v[METRIC_RETURNED - METRICS_HALF] += fact->quantity;
 }
 
-static inline uint32_t key_of(const struct fact *fact, enum dimension dimension)
-{
-    switch (dimension) {
-    case DIMENSION_HOST:
-        return fact->host;
-    case DIMENSION_COUNTY:
-        return fact->county;
-    case DIMENSION_PRODUCT:
-        return fact->product;
-    case DIMENSION_SESSION:
-        return fact->session;
-    default:
-        return fact->platform;
-    }
-}
-
 /* In two rounds: what the second one adds to is fetched by the first. */
 static inline __attribute__((always_inline)) void add_block(struct singles *singles,
                                                             enum dimension dimension,
@@ -154,7 +138,7 @@ static inline __attribute__((always_inline)) void add_block(struct singles *sing
     uint32_t places[BLOCK];
 
     for (uint32_t i = 0; i < count; i++) {
-        places[i] = place_of(table, key_of(&facts[i], dimension));
+        places[i] = place_of(table, fact_dimension(&facts[i], dimension));
         __builtin_prefetch(&table->singles[places[i]], 1);
     }
     for (uint32_t i = 0; i < count; i++)

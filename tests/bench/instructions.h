@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "livetally/board.h"
+
 /* 2026-09-21 22:13:20 +08:00: nothing here crosses an hour. */
 #define NOW_MS INT64_C(1790000000000)
 
@@ -32,6 +34,9 @@ static inline uint64_t next_random(uint64_t *state)
     value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
     return value ^ value >> 31;
 }
+
+/* What the start page shows is always loaded. Of a board in which nothing was sold yet. */
+void load_pins(struct board *board);
 
 void count_way_in(struct counting *counting);    /* instructions_in.c */
 void count_boards(struct counting *counting);    /* instructions_out.c */

@@ -34,22 +34,6 @@ struct following {
     struct buffer entries[LANES * ENTRIES];
 };
 
-/* What the start page shows is always loaded. Nothing was sold before. */
-static void load_pins(struct board *board)
-{
-    static const enum rollup pins[] = {ROLLUP_TOTAL,   ROLLUP_HOST,    ROLLUP_COUNTY,
-                                       ROLLUP_PRODUCT, ROLLUP_SESSION, ROLLUP_PLATFORM};
-    struct calendar calendar = {480};
-    for (size_t i = 0; i < sizeof pins / sizeof *pins; i++)
-        for (int period = PERIOD_ALL; period <= PERIOD_DAY; period++) {
-            uint32_t when = period == PERIOD_DAY ? calendar_day(&calendar, NOW_MS) : 0;
-            struct group_key key = {(uint16_t)pins[i], (uint16_t)period, when, 0};
-            board_watch(board, key);
-            board_load_begin(board, board_find(board, key));
-            board_load_finish(board, board_find(board, key));
-        }
-}
-
 static void following_init(struct following *follow, struct counting *counting)
 {
     static const uint32_t max[DIMENSION_COUNT] = {0, 1u << 20, 1u << 20, 1u << 20, 1u << 20, 100};

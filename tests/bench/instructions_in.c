@@ -80,22 +80,6 @@ static void write_message(struct buffer *out, enum kind kind, uint64_t first, ui
     }
 }
 
-/* What the start page shows is always loaded. */
-static void load_pins(struct board *board)
-{
-    static const enum rollup pins[] = {ROLLUP_TOTAL,   ROLLUP_HOST,    ROLLUP_COUNTY,
-                                       ROLLUP_PRODUCT, ROLLUP_SESSION, ROLLUP_PLATFORM};
-    struct calendar calendar = {480};
-    for (size_t i = 0; i < sizeof pins / sizeof *pins; i++)
-        for (int period = PERIOD_ALL; period <= PERIOD_DAY; period++) {
-            uint32_t when = period == PERIOD_DAY ? calendar_day(&calendar, NOW_MS) : 0;
-            struct group_key key = {(uint16_t)pins[i], (uint16_t)period, when, 0};
-            board_watch(board, key);
-            board_load_begin(board, board_find(board, key));
-            board_load_finish(board, board_find(board, key));
-        }
-}
-
 /* Every host's session is registered, as tools do before they sell. */
 static void register_sessions(struct way_in *in)
 {
