@@ -18,7 +18,7 @@
 #include "resp.h"
 #include "spacing.h"
 
-#define FIXED_KEYS      4
+#define FIXED_KEYS      5
 #define FIXED_ARGUMENTS 6
 #define MARK_SPACING_MS 1000
 #define UNWRITTEN_BYTES (UINT64_C(32) << 20) /* about a million orders: a second or two to read */
@@ -88,6 +88,8 @@ static void start_call(struct partition *partition, size_t keys, size_t argument
     key_lane(&partition->keys, partition->fence.lane, "ckpt", key);
     resp_text(command, key);
     key_lane(&partition->keys, partition->fence.lane, "feed", key);
+    resp_text(command, key);
+    key_lane(&partition->keys, partition->fence.lane, "ver", key);
     resp_text(command, key);
 }
 

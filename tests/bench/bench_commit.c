@@ -222,12 +222,13 @@ static void checkpoint_chunk(struct bench *bench, struct cell_ref *refs, uint32_
     for (uint32_t i = 0; i < count; i++)
         runs += i == 0 || refs[i].group != refs[i - 1].group;
     buffer_reset(&bench->command);
-    resp_start(&bench->command, 3 + 4 + runs + 6 + 2 * (size_t)runs);
+    static const char *const parts[] = {"owner", "", "ckpt", "feed", "ver"};
+    enum { FIXED_KEYS = sizeof parts / sizeof *parts };
+    resp_start(&bench->command, 3 + FIXED_KEYS + runs + 6 + 2 * (size_t)runs);
     resp_text(&bench->command, "EVALSHA");
     resp_text(&bench->command, bench->checkpoint_sha);
-    resp_uint(&bench->command, 4 + runs);
-    static const char *const parts[] = {"owner", "", "ckpt", "feed"};
-    for (int i = 0; i < 4; i++) {
+    resp_uint(&bench->command, FIXED_KEYS + runs);
+    for (int i = 0; i < FIXED_KEYS; i++) {
         if (i == 1)
             key_meta(&bench->keys, key);
         else

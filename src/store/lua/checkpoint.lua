@@ -1,6 +1,6 @@
 -- Checkpoint: writes some of our lane's cells, or concludes a checkpoint.
 --
--- KEYS  1 lane's owner  2 meta  3 lane's ckpt  4 lane's feed  5… the hashes to write
+-- KEYS  1 lane's owner  2 meta  3 lane's ckpt  4 lane's feed  5 lane's version  6… the hashes to write
 -- ARGV  1 owner token  2 epoch  3 a version that the lane has passed, or has    what must hold: the fence
 --       4 the version that the last checkpoint concluded                           this too
 --       5 "" or the version that this checkpoint concludes
@@ -25,14 +25,14 @@ local function is_below(a, b)
 end
 
 local owner, epoch = call('GET', KEYS[1]) or '', call('HGET', KEYS[2], 'epoch') or ''
-local version = call('GET', (string.gsub(KEYS[3], 'ckpt$', 'ver'))) or ''
+local version = call('GET', KEYS[5]) or ''
 local before = call('GET', KEYS[3])
 if owner ~= ARGV[1] or epoch ~= ARGV[2] or is_below(version, ARGV[3])
   or (before and before ~= ARGV[4]) then
   return { 'fence', owner, epoch, version, before or '' }
 end
 local at = 7
-for k = 5, #KEYS do
+for k = 6, #KEYS do
   local key, expires = KEYS[k], ARGV[at]
   local added = call('HSET', key, unpacked(ARGV[at + 1]))
   if expires ~= '' and added > 0 and added == call('HLEN', key) then

@@ -177,7 +177,7 @@ def test_killed_when_a_checkpoint_concludes_and_trims_the_feed(world, at):
     feed = "lt:{0}:lane:0:feed"
 
     def trims(message):
-        return concludes(message) and words(message, 13)[12] != b""
+        return concludes(message) and words(message, 14)[13] != b""
     with scene.load() as load:
         held = scene.proxy.catch("checkpoint", when=trims).wait()
         oldest = world.redis.client().xrange(feed, count=1)

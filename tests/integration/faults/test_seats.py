@@ -45,7 +45,7 @@ def wait_checkpoint(world, lane):
 # --- a daemon that slept --------------------------------------------------------------------------
 
 def of_cells(message):
-    return words(message)[2] != b"4"  # else it concludes a checkpoint
+    return words(message)[2] != b"5"  # else it concludes a checkpoint
 
 
 # What is on its way, and whether the seat's next owner sells something before it arrives: if not,
