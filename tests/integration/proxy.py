@@ -345,6 +345,16 @@ class Proxy:
         self._traps.append(trap)
         return trap
 
+    def each(self, name, at, until, when=None):
+        """Yields one such message after the other, each held until the next is asked for; ends
+        when until() is true."""
+        held = self.catch(name, at, when=when)
+        while wait_for(lambda: held.caught() or until(), 30, f"the next {name}") and held.caught():
+            yield held
+            passed, held = held, self.catch(name, at, when=when)
+            passed.release()
+        held.cancel()
+
     def answer(self, name, reply, times=-1):
         """Redis sees no such request any more; the daemon gets `reply`, like "-OOM no memory"."""
         self._answers[name] = [reply.encode() + b"\r\n", times]
