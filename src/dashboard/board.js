@@ -6,6 +6,7 @@
 
 import { Attribute, el, glide, hint, mayMove, Style, Text } from './dom.js';
 import { kindOfBoard } from './lookup.js';
+import { PanelHead } from './page.js';
 import { linkTo } from './route.js';
 
 const COLUMNS = ['rank', 'id', 'name', 'orders', 'units', 'gross', 'refunded', 'net'];
@@ -72,17 +73,20 @@ export function makeBoard(page, { of, topic, long = false }) {
   const body = el('tbody', { role: 'rowgroup', class: long ? 'long' : '' });
   const count = new Text();
   const rows = new Map();
-  let drawn; // rows as they stand on the screen; undefined until there are any to know of
+  let drawn = []; // rows as they stand on the screen
   let rowPx = 0;
   const allTime = /[?&](session=|period=all)|^top\/sessions/.test(topic);
   const empty = el('p', { class: 'empty' }, page.t(allTime ? 'noneYet' : 'noneToday'));
   const wide = !long && !topic.includes('?');
+  const head = new PanelHead(page, topic, {
+    id: `${of}-title`,
+    title: page.t(of),
+    note: [`${page.t(allTime ? 'allTime' : 'today')} · ${page.t('byGross')} `, el('span', {}, count.node)],
+    href: wide ? linkTo(of) : undefined,
+    csv: () => csv(),
+  });
   const node = el('section', { class: `panel board ${of}`, 'aria-labelledby': `${of}-title` },
-    page.panelHead(`${of}-title`, page.t(of), {
-      note: [`${page.t(allTime ? 'allTime' : 'today')} · ${page.t('byGross')} `, el('span', {}, count.node)],
-      href: wide ? linkTo(of) : undefined,
-      csv: () => csv(),
-    }),
+    head.node,
     el('div', { class: 'board-box' },
       el('table', { role: 'table', 'aria-labelledby': `${of}-title` },
         el('thead', { class: 'hidden', role: 'rowgroup' }, el('tr', { role: 'row' },
@@ -92,7 +96,7 @@ export function makeBoard(page, { of, topic, long = false }) {
       empty));
 
   function csv() {
-    return drawn && {
+    return {
       name: topic.replace(/[^\w.-]+/g, '-'),
       header: COLUMNS,
       rows: drawn.map((row, i) => [i + 1, ...page.rankedCells(kind, row)]),
@@ -101,6 +105,7 @@ export function makeBoard(page, { of, topic, long = false }) {
 
   return {
     node,
+    head,
     topics: [topic],
     restMs: 500,
     measure(resized) {
@@ -108,16 +113,16 @@ export function makeBoard(page, { of, topic, long = false }) {
     },
     update() {
       const board = page.live.get(topic);
-      const shown = board?.rows ?? [];
-      drawn = board?.rows;
-      const most = Math.max(1, ...shown.map((row) => row.gross));
-      const ids = new Set(shown.map((row) => row.id));
+      drawn = board?.rows ?? [];
+      head.offer(drawn.length > 0);
+      const most = Math.max(1, ...drawn.map((row) => row.gross));
+      const ids = new Set(drawn.map((row) => row.id));
       for (const [id, row] of rows) {
         if (ids.has(id)) continue;
         row.node.remove();
         rows.delete(id);
       }
-      const order = shown.map((row, i) => {
+      const order = drawn.map((row, i) => {
         let view = rows.get(row.id);
         if (!view) rows.set(row.id, view = new Row(page, kind, row.id));
         view.set(row, i, most);
@@ -125,7 +130,7 @@ export function makeBoard(page, { of, topic, long = false }) {
       });
       arrange(body, order, rowPx);
       count.set(board && board.of > ROWS ? `· ${page.t('ofAll', { n: page.count(board.of) })}` : '');
-      empty.hidden = shown.length > 0 || !board;
+      empty.hidden = drawn.length > 0 || !board;
     },
   };
 }

@@ -5,6 +5,7 @@
 
 import { Attribute, el, Text } from './dom.js';
 import { minorDigits, widthOf, zoneMs } from './format.js';
+import { PanelHead } from './page.js';
 
 const MINUTES = 120;
 const MINUTE_MS = 60000;
@@ -161,8 +162,11 @@ export function makeChart(page, { topic }) {
   const empty = el('p', { class: 'empty' }, page.t('chartNone'));
   const key = (name) => el('span', { class: `key ${name}` },
     page.t(name === 'sales' ? 'gross' : 'refunded'));
+  const head = new PanelHead(page, topic, {
+    id: 'chart-title', title: page.t('chart'), note: [page.t('chartSpan')], csv: () => csv(),
+  });
   const node = el('section', { class: 'panel chart', 'aria-labelledby': 'chart-title' },
-    page.panelHead('chart-title', page.t('chart'), { note: [page.t('chartSpan')], csv: () => csv() }),
+    head.node,
     el('p', { class: 'readout' }, key('sales'), key('back'), el('span', { class: 'at' }, readout.node)),
     el('div', { class: 'chart-frame' }, box, empty),
     ...(uplot ? [] : [el('p', { class: 'footnote' }, page.t('chartSimple'))]));
@@ -200,10 +204,14 @@ export function makeChart(page, { topic }) {
     }));
   }
 
+  /* Minutes of which nothing is known are none without sales: while it is stale, time stands still. */
+  const endMs = () => page.asOf(topic) ?? page.now();
+
   function update() {
-    const now = page.now();
+    const now = endMs();
     const series = page.live.get(topic);
     known = series !== undefined;
+    head.offer(known);
     data = windowOf(series, now);
     if (page.conventions.currency) { // before, an axis has no names
       drawer ??= uplot ? plot(page, box, (index) => { hovered = index; tell(); }) : shapes(page, box);
@@ -219,7 +227,7 @@ export function makeChart(page, { topic }) {
 
   function csv() {
     const [times, gross, refunded] = data;
-    return known && {
+    return {
       name: topic.replace(/[^\w.-]+/g, '-'),
       header: ['minute', 'gross', 'refunded'],
       rows: times.map((at, i) => [page.dateTime(at), page.plain(gross[i]), page.plain(-refunded[i])]),
@@ -228,11 +236,12 @@ export function makeChart(page, { topic }) {
 
   return {
     node,
+    head,
     topics: [topic],
     restMs: 1000,
     update,
     tick() {
-      if (Math.floor(page.now() / MINUTE_MS) !== minute) update();
+      if (Math.floor(endMs() / MINUTE_MS) !== minute) update();
     },
     /* The colours changed, or what the axes are in. */
     restyle() {

@@ -97,7 +97,7 @@ export class Connection {
      of it already. */
   draw(told, hasToken) {
     const { page } = this;
-    const time = told.since ? page.clock(page.asOf()) : '';
+    const time = told.since ? page.clock(page.past(told.since)) : '';
     const denied = DENIED.includes(told.reason);
     let shown = told.state;
     let words = page.t('live');

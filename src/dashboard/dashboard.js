@@ -9,7 +9,7 @@
 import { makeBoard } from './board.js';
 import { loadChart, makeChart } from './chart.js';
 import { Connection, takeToken } from './connection.js';
-import { el, endGlides, refreshHint, Text } from './dom.js';
+import { Attribute, el, endGlides, refreshHint, Text } from './dom.js';
 import { pickLanguage } from './format.js';
 import { Live } from './livetally.js';
 import { HOLD_MS, Lookup } from './lookup.js';
@@ -87,6 +87,7 @@ function draw() {
   let wait = Infinity;
   for (const panel of panels) {
     panel.due ||= panel.topics.some((topic) => dirty.has(topic));
+    mark(panel);
     if (!panel.due) continue;
     const pause = Math.max(panel.restMs ?? 0, unseen.has(panel.node) ? UNSEEN_REST_MS : 0);
     const rest = (panel.drawnAt ?? -Infinity) + pause - now;
@@ -97,6 +98,7 @@ function draw() {
       panel.drawnAt = panel.topics.some((topic) => live.get(topic)) ? now : undefined;
       panel.due = false;
       panel.update();
+      mark(panel);
     }
   }
   if (named || Math.floor(page.now() / 1000) !== second) tick();
@@ -148,8 +150,21 @@ function learnConventions() {
 }
 
 function drawState() {
-  if (page) page.since = told.stale ? told.since : null;
   connection?.draw(told, token !== undefined);
+}
+
+/*
+ * Greys a panel whose figures are not of now, and says of when they are where that isn't what the
+ * state says. Grey at once, but in colour again not before it is drawn anew.
+ */
+function mark(panel) {
+  const [topic] = panel.topics;
+  const old = live.isStale(topic);
+  if (!old && panel.due) return;
+  const since = live.staleSince(topic);
+  panel.old ??= new Attribute(panel.node, 'data-old');
+  panel.old.set(old ? '' : undefined);
+  panel.head.date(since === told.since ? null : page.past(since));
 }
 
 /* ------------------------------------------------------------------------------- screens --- */
@@ -252,6 +267,7 @@ function showScreen() {
   }
   title?.();
   for (const panel of panels) panel.update();
+  drawSoon(); // marks those that are not of now
 }
 
 /* Once a second, in the frame of an update if one comes soon after the second began. */
@@ -329,6 +345,7 @@ function connect() {
     told = state;
     learnConventions();
     drawState();
+    if (page) drawSoon();
   });
   live.on('error', ({ code, message, topic }) => {
     const reason = code === 'forbidden_topic' ? page.t('topicForbidden') : message;

@@ -19,6 +19,8 @@ export const TEXTS = {
   copyByHand: ['Copy this address:', '请复制此地址：'],
   close: ['Close', '关闭'],
   csv: ['Download as CSV: {what}', '下载 CSV：{what}'],
+  csvNothing: ['Nothing to save yet', '暂无可保存的内容'],
+  figuresOf: ['figures of {time}', '数据截至 {time}'],
 
   /* the connection */
   connecting: ['Connecting…', '正在连接…'],

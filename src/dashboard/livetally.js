@@ -205,7 +205,7 @@ export class Live {
   #url;
   #handlers = new Map(EVENTS.map((event) => [event, new Set()]));
   #names = new Map(); // asked for: { count, topic }
-  #topics = new Map(); // canonical name: { name, names, value, sent, live, refused, told }
+  #topics = new Map(); // by canonical name; see #enter()
   #epoch = null;
   #currency;
   #timeZone;
@@ -305,6 +305,22 @@ export class Live {
     return this.#names.get(topic)?.topic.value;
   }
 
+  /*
+   * Whether what get() returns may be of the past: all of it while `stale`, and that of a topic of
+   * which the server has no answer at the moment. Its value stays, and it is asked for again.
+   */
+  isStale(topic) {
+    const known = this.#names.get(topic)?.topic;
+    return known?.value !== undefined && (this.#told.stale || !known.live);
+  }
+
+  /* Since when, by the local clock in ms; null where it isn't stale, or that is not known. */
+  staleSince(topic) {
+    if (!this.isStale(topic)) return null;
+    const known = this.#names.get(topic).topic;
+    return known.live ? this.#told.since : known.heldMs;
+  }
+
   /* event: update, state or error. Returns a function that takes the handler off. */
   on(event, handler) {
     const handlers = this.#handlers.get(event);
@@ -318,7 +334,7 @@ export class Live {
     return this.#told.state;
   }
 
-  /* Whether what get() returns may be of the past. */
+  /* Whether all that get() returns may be of the past; of a single one: isStale(). */
   get stale() {
     return this.#told.stale;
   }
@@ -526,7 +542,10 @@ export class Live {
     this.#liveMs = null;
     this.#silent = false;
     this.#serverStale = false;
-    for (const topic of this.#topics.values()) topic.sent = topic.live = topic.refused = false;
+    for (const topic of this.#topics.values()) {
+      this.#hold(topic);
+      topic.refused = false;
+    }
     this.#setState('reconnecting', reason);
     if (this.#state === 'closed') return; // a handler did
     this.#arm('retry', this.#delayMs(code), () => this.#connect());
@@ -711,27 +730,39 @@ export class Live {
     for (const { topic: name, code, error } of errors) {
       const topic = this.#topics.get(name);
       if (!topic) continue;
-      topic.sent = topic.live = false;
+      this.#hold(topic);
       topic.refused = true;
       if (topic.value !== undefined) for (const asked of topic.names) changed.add(asked);
-      topic.value = undefined;
       if (code === 'unavailable') this.#askAgain();
+      else topic.value = undefined;
       for (const asked of topic.names) this.#fail(String(code), String(error), asked);
     }
   }
 
   /* --------------------------------------------------------------------- what is asked for --- */
 
+  /*
+   * What is known of a topic: the names it was asked for by; the last value; whether it was
+   * subscribed to on this connection, and a snapshot of it came (live), else when the value was
+   * last of now (heldMs); whether it was refused, and not asked for again yet; whether it was told
+   * that there is no room.
+   */
   #enter(name) {
     const canonical = canonicalTopic(name);
     let topic = this.#topics.get(canonical);
     if (!topic) {
       topic = { name: canonical, names: new Set(), value: undefined, sent: false, live: false,
-        refused: false, told: false };
+        heldMs: null, refused: false, told: false };
       this.#topics.set(canonical, topic);
     }
     topic.names.add(name);
     return topic;
+  }
+
+  /* Until the server sends it again it is of the past. */
+  #hold(topic) {
+    if (topic.live) topic.heldMs = this.#currentMs;
+    topic.sent = topic.live = false;
   }
 
   #askAgain() {

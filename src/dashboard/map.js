@@ -5,6 +5,7 @@
  */
 
 import { Attribute, el, hint, Text } from './dom.js';
+import { PanelHead } from './page.js';
 import { linkTo } from './route.js';
 
 const TOPIC = 'top/provinces?n=100';
@@ -51,18 +52,21 @@ export function makeMap(page, { current } = {}) {
   const tiles = page.lookup.places.provinces.map((tile) => new Tile(page, tile, current));
   const legend = Array.from({ length: STEPS + 1 }, (_, i) => (
     el('span', { class: 'tile', 'data-step': i })));
-  let drawn; // rows as the tiles show them
+  let drawn = []; // rows as the tiles show them
+  const head = new PanelHead(page, TOPIC, {
+    id: 'map-title',
+    title: page.t('map'),
+    note: [`${page.t('today')} · ${page.t('schematic')}`],
+    csv: () => csv(),
+  });
   const node = el('section', { class: 'panel map', 'aria-labelledby': 'map-title' },
-    page.panelHead('map-title', page.t('map'), {
-      note: [`${page.t('today')} · ${page.t('schematic')}`],
-      csv: () => csv(),
-    }),
+    head.node,
     el('ul', { class: 'tiles' }, ...tiles.map((tile) => tile.item)),
     el('p', { class: 'legend', 'aria-hidden': 'true' }, page.t('less'), ' ', ...legend, ' ',
       page.t('more')));
 
   function csv() {
-    return drawn && {
+    return {
       name: 'provinces',
       header: ['code', 'name', 'orders', 'units', 'gross', 'refunded', 'net'],
       rows: drawn.map((row) => page.rankedCells('province', row)),
@@ -71,13 +75,14 @@ export function makeMap(page, { current } = {}) {
 
   return {
     node,
+    head,
     topics: [TOPIC],
     restMs: 1000,
     update() {
-      drawn = page.live.get(TOPIC)?.rows;
-      const rows = drawn ?? [];
-      const byId = new Map(rows.map((row) => [row.id, row]));
-      const most = Math.max(1, ...rows.map((row) => row.gross));
+      drawn = page.live.get(TOPIC)?.rows ?? [];
+      head.offer(drawn.length > 0);
+      const byId = new Map(drawn.map((row) => [row.id, row]));
+      const most = Math.max(1, ...drawn.map((row) => row.gross));
       for (const tile of tiles) tile.set(byId.get(tile.id), most);
     },
   };

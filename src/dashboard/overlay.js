@@ -330,9 +330,12 @@ function draw() {
 /* All there is to show is here, and of now. */
 function showIfTrue() {
   const whole = parts.every((part) => live.get(part.topic) !== undefined);
-  const hide = !whole || live.stale;
+  const hide = !whole || live.stale || parts.some((part) => live.isStale(part.topic));
   clearTimeout(hideTimer);
   hideTimer = null;
+  if (!hide) refused = null;
+  const why = reason ?? refused;
+  document.title = hide && why ? `livetally: ${why}` : 'livetally';
   if (hide && !body.hidden && whole && live.state === 'reconnecting' && !over(GRACE_MS)) {
     hideTimer = setTimeout(showIfTrue, GRACE_MS);
     return;
@@ -341,6 +344,8 @@ function showIfTrue() {
   body.mark.set(hide ? '' : undefined);
 }
 
+let reason = null; // why the connection is no good, or what it has no answer to
+let refused = null;
 let brokenMs = null; // when the connection broke, or null
 function over(ms) {
   return brokenMs === null || performance.now() - brokenMs >= ms - 1;
@@ -361,9 +366,9 @@ live.on('update', ({ topics: names_, epoch }) => {
   if (names.take(names_)) rename();
   for (const topic of names_) if (Object.values(topics).includes(topic)) changed(topic);
 });
-live.on('state', ({ state, reason }) => {
-  brokenMs = state === 'reconnecting' ? brokenMs ?? performance.now() : null;
-  document.title = state === 'live' || !reason ? 'livetally' : `livetally: ${reason}`;
+live.on('state', (told) => {
+  brokenMs = told.state === 'reconnecting' ? brokenMs ?? performance.now() : null;
+  reason = told.reason;
   showIfTrue();
 });
 live.on('error', ({ code, topic, message }) => {
@@ -371,7 +376,8 @@ live.on('error', ({ code, topic, message }) => {
     rename();
     return;
   }
-  document.title = `livetally: ${topic ?? ''} ${code}`;
+  refused = [topic, code].filter(Boolean).join(' ');
+  showIfTrue();
   console.warn('livetally:', code, topic ?? '', message); // nothing of it is for viewers' eyes
 });
 live.subscribe([...new Set(parts.map((part) => part.topic))]);

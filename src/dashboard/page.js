@@ -4,7 +4,7 @@
  */
 
 import { csvText, download } from './csv.js';
-import { el } from './dom.js';
+import { Attribute, el, Text } from './dom.js';
 import {
   amountThatFits, formatAmount, formatCount, formatTime, plainAmount, zoneMs,
 } from './format.js';
@@ -24,7 +24,6 @@ export class Page {
     this.conventions = conventions;
     this.limits = new Map(); // from which amount on there is no room, by currency and room
     this.live = undefined; // set by who connects
-    this.since = null; // when figures were last of now, by the local clock; null while they are
   }
 
   t(key, values) {
@@ -104,9 +103,14 @@ export class Page {
     return this.lookup.find(kind, row.id, this.lang) ?? row.name ?? row.id;
   }
 
-  /* The server's time of what the figures say. */
-  asOf() {
-    return this.now() - (this.since === null ? 0 : Date.now() - this.since);
+  /* The server's time of what is known of `topic`; null where nobody knows. */
+  asOf(topic) {
+    return this.live.isStale(topic) ? this.past(this.live.staleSince(topic)) : this.now();
+  }
+
+  /* By the server's clock what is `since` by the local one. */
+  past(since) {
+    return since === null ? null : this.now() - (Date.now() - since);
   }
 
   /* A ranked row as cells of a file: id, name, orders, units, gross, refunded, net. */
@@ -128,26 +132,46 @@ export class Page {
       return unit ? this.t('inUnit', { what: this.t(key), unit }) : this.t(key);
     });
   }
+}
 
-  /*
-   * The head of a panel: its title (a link if `href`), a note beside it, and a button that saves
-   * what `csv` returns: {name, header (keys of texts), rows} of what stands on the screen, nothing if nothing does.
-   * What the daemon says meanwhile may be newer, or gone as long as it is being asked again. A file
-   * outlives its page, so each row says of when it is.
-   */
-  panelHead(id, title, { note, href, csv } = {}) {
+/*
+ * The head of the panel of `topic`: its title (a link if `href`), a note beside it, where its figures
+ * are not of now of when they are, and with `csv` a button that saves what that returns: {name, header
+ * (keys of texts), rows} of what stands on the screen. What the daemon says meanwhile may be newer, or
+ * gone as long as it is being asked again. A file outlives its page, so each row says of when it is.
+ */
+export class PanelHead {
+  constructor(page, topic, { id, title, note, href, csv }) {
+    this.page = page;
+    this.old = new Text();
     const save = () => {
-      const table = csv();
-      if (!table) return;
-      const asOf = this.dateTime(this.asOf());
-      download(`livetally-${table.name}.csv`, csvText(this.heads([...table.header, 'asOf']),
-        table.rows.map((row) => [...row, asOf])));
+      const { name, header, rows } = csv();
+      const ms = page.asOf(topic);
+      const asOf = ms === null ? '' : page.dateTime(ms);
+      download(`livetally-${name}.csv`, csvText(page.heads([...header, 'asOf']),
+        rows.map((row) => [...row, asOf])));
     };
-    const label = this.t('csv', { what: title });
-    return el('div', { class: 'head' },
+    this.label = page.t('csv', { what: title });
+    const button = el('button', { class: 'csv', type: 'button', 'aria-label': this.label, onclick: save },
+      el('span', { 'aria-hidden': 'true' }, 'CSV'));
+    this.disabled = new Attribute(button, 'disabled');
+    this.hint = new Attribute(button, 'title');
+    this.node = el('div', { class: 'head' },
       el('h2', { id }, href ? el('a', { href }, title) : title),
       ...(note ? [el('p', { class: 'note' }, ...note)] : []),
-      ...(csv ? [el('button', { class: 'csv', type: 'button', title: label, 'aria-label': label, onclick: save },
-        el('span', { 'aria-hidden': 'true' }, 'CSV'))] : []));
+      el('p', { class: 'old' }, this.old.node),
+      ...(csv ? [button] : []));
+    this.offer(false);
+  }
+
+  /* Whether there is anything to save. */
+  offer(any) {
+    this.disabled.set(any ? undefined : '');
+    this.hint.set(any ? this.label : this.page.t('csvNothing'));
+  }
+
+  /* Says of when the figures are, or nothing with null. */
+  date(ms) {
+    this.old.set(ms === null ? '' : this.page.t('figuresOf', { time: this.page.clock(ms) }));
   }
 }

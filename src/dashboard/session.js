@@ -2,6 +2,7 @@
 
 import { Attribute, el, Style, Text } from './dom.js';
 import { formatDuration, formatPercent } from './format.js';
+import { PanelHead } from './page.js';
 import { linkTo } from './route.js';
 
 export function makeSession(page, { scope }) {
@@ -22,8 +23,11 @@ export function makeSession(page, { scope }) {
   const label = new Text();
   const clock = new Text();
   const when = new Text();
+  const head = new PanelHead(page, scope, {
+    id: 'session-title', title: page.t('session'), note: [link],
+  });
   const node = el('section', { class: 'panel session', 'aria-labelledby': 'session-title' },
-    page.panelHead('session-title', page.t('session'), { note: [link] }),
+    head.node,
     el('div', { class: 'countdown' },
       el('h3', {}, label.node), el('p', { class: 'clock' }, clock.node), el('p', {}, when.node)),
     el('div', { class: 'goal' }, bar, el('p', {}, percent.node)));
@@ -76,5 +80,5 @@ export function makeSession(page, { scope }) {
     drawClock(session);
   }
 
-  return { node, topics: [scope], update, tick: update };
+  return { node, head, topics: [scope], update, tick: update };
 }

@@ -5,6 +5,7 @@
  */
 
 import { Attribute, el, glide, hint, mayMove, Text } from './dom.js';
+import { PanelHead } from './page.js';
 import { linkTo } from './route.js';
 
 const ROWS = 12;
@@ -66,11 +67,13 @@ export function makeTicker(page, { topic }) {
   const rows = Array.from({ length: ROWS }, () => new Row(page));
   let rowPx = 0;
   let flood = false;
-  let known = false; // whether the rows are of anything
   const empty = el('p', { class: 'empty' }, page.t('tickerNone'));
   const body = el('tbody', { role: 'rowgroup' }, ...rows.map((row) => row.node));
+  const head = new PanelHead(page, topic, {
+    id: 'ticker-title', title: page.t('ticker'), csv: () => csv(),
+  });
   const node = el('section', { class: 'panel ticker', 'aria-labelledby': 'ticker-title' },
-    page.panelHead('ticker-title', page.t('ticker'), { csv: () => csv() }),
+    head.node,
     el('div', { class: 'ticker-box' },
       el('table', { role: 'table', 'aria-labelledby': 'ticker-title' },
         el('thead', { class: 'hidden', role: 'rowgroup' }, el('tr', { role: 'row' },
@@ -80,7 +83,7 @@ export function makeTicker(page, { topic }) {
   rows.forEach((row) => row.set(undefined));
 
   function csv() {
-    return known && {
+    return {
       name: 'orders',
       header: ['time', 'host', 'name', 'product', 'name', 'county', 'name', 'units', 'amount'],
       rows: rows.filter(({ order }) => order).map(({ order }) => [
@@ -94,6 +97,7 @@ export function makeTicker(page, { topic }) {
 
   return {
     node,
+    head,
     topics: [topic],
     get restMs() {
       return flood ? FLOOD_REST_MS : REST_MS;
@@ -103,8 +107,8 @@ export function makeTicker(page, { topic }) {
     },
     update() {
       const ticker = page.live.get(topic);
-      known = ticker !== undefined;
       const orders = (ticker?.orders ?? []).slice(0, ROWS);
+      head.offer(orders.length > 0);
       const fresh = Math.min(ROWS, countNew(orders, rows[0].order));
       flood = fresh >= ROWS;
       const moves = fresh <= MOVE_AT_MOST && rows[0].order && mayMove() && !document.hidden;

@@ -4,6 +4,7 @@
  */
 
 import { el, hint, Style, Text } from './dom.js';
+import { PanelHead } from './page.js';
 
 /* In order of importance; what is money, and what is told only where there is room. */
 const FIGURES = [
@@ -100,8 +101,9 @@ export function makeTotal(page, { scope, session = false, note }) {
   let spokenGross;
   let drawn; // what the figures show
 
+  const head = new PanelHead(page, scope, { id: 'total-title', title: heading, csv: () => csv() });
   const node = el('section', { class: 'panel total', 'aria-labelledby': 'total-title' },
-    page.panelHead('total-title', heading, { csv: () => csv() }),
+    head.node,
     hero.box,
     first.node,
     ...(all ? [el('div', { class: 'all-time' }, el('h3', {}, page.t('allTime')), all.node)] : []),
@@ -132,15 +134,17 @@ export function makeTotal(page, { scope, session = false, note }) {
       ...COLUMNS.map((key) => (
         ['gross', 'refunded', 'net'].includes(key) ? page.plain(metrics[key]) : metrics[key])),
     ]);
-    return drawn && { name: 'totals', header: ['period', ...COLUMNS], rows };
+    return { name: 'totals', header: ['period', ...COLUMNS], rows };
   }
 
   return {
     node,
+    head,
     topics: [scope],
     update() {
       const payload = page.live.get(scope);
       drawn = payload;
+      head.offer(drawn !== undefined);
       const metrics = session ? payload?.all : payload?.today;
       hero.set(metrics?.gross);
       first.set(metrics);

@@ -494,6 +494,64 @@ test('what is unavailable is asked for again', async () => {
   assert.deepEqual(live.get('session/s'), { n: 3 });
 });
 
+test('what is unavailable after a reconnect stays, stale since the connection broke', async () => {
+  const world = await startLive({ total: { n: 1 }, 'top/hosts': { rows: [1] } });
+  const { live, server, clock, told } = world;
+  const stale = () => [live.stale, live.isStale('total'), live.isStale('top/hosts')];
+  assert.deepEqual(stale(), [false, false, false]);
+  assert.equal(live.staleSince('top/hosts'), null);
+  const brokenMs = clock.nowMs;
+  await reconnect(world);
+  assert.deepEqual(stale(), [true, true, true]);
+  assert.equal(live.staleSince('total'), brokenMs);
+  await clock.advance(1000);
+  server.greet();
+  told.update.length = 0;
+  server.show('snapshot', { total: { n: 2 } },
+    { errors: [{ topic: 'top/hosts', code: 'unavailable', error: 'x' }] });
+  assert.deepEqual(stale(), [false, false, true]);
+  assert.deepEqual(live.get('top/hosts'), { rows: [1] });
+  assert.deepEqual([live.staleSince('total'), live.staleSince('top/hosts')], [null, brokenMs]);
+  assert.deepEqual([...told.update[0].topics].sort(), ['top/hosts', 'total'], 'both changed');
+  await clock.advance(2000);
+  assert.deepEqual(server.sent.at(-1).topics, ['top/hosts'], 'and is asked for again');
+  server.show('snapshot', { 'top/hosts': { rows: [2] } });
+  assert.deepEqual(live.get('top/hosts'), { rows: [2] });
+  assert.deepEqual(stale(), [false, false, false]);
+});
+
+test('what is refused for good after a reconnect does not stay, nor what is of another epoch', async () => {
+  const world = await startLive({ total: { n: 1 }, 'top/hosts': { rows: [1] } });
+  const { live, server } = world;
+  await reconnect(world);
+  server.greet();
+  server.show('snapshot', { total: { n: 2 } },
+    { errors: [{ topic: 'top/hosts', code: 'forbidden_topic', error: 'x' }] });
+  assert.equal(live.get('top/hosts'), undefined);
+  assert.equal(live.isStale('top/hosts'), false, 'nothing is not old');
+  await reconnect(world);
+  server.greet({ epoch: 'e2' });
+  server.show('snapshot', {}, { epoch: 'e2',
+    errors: [{ topic: 'total', code: 'unavailable', error: 'x' }] });
+  assert.equal(live.get('total'), undefined);
+});
+
+test('a topic is as stale as all of them, and since when nobody knows is said', async () => {
+  const { live, server, clock } = start();
+  live.subscribe(['total']);
+  await settle();
+  assert.deepEqual([live.isStale('total'), live.isStale('never')], [false, false]);
+  server.greet();
+  server.show('snapshot', { total: { n: 1 } }, { stale: true });
+  assert.deepEqual([live.isStale('total'), live.staleSince('total')], [true, null]);
+  server.show('update', {});
+  assert.equal(live.isStale('total'), false);
+  const currentMs = clock.nowMs;
+  await clock.advance(500);
+  server.show('update', {}, { stale: true });
+  assert.deepEqual([live.isStale('total'), live.staleSince('total')], [true, currentMs]);
+});
+
 test('more topics than the server takes: told, and subscribed when there is room', async () => {
   const { live, server, told, clock } = start();
   const names = Array.from({ length: 258 }, (_, i) => `host/h${i}`);

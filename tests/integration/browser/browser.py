@@ -32,6 +32,21 @@ ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
+# In a page, before its scripts: the topics in `refused` the daemon has no answer to at the moment.
+REFUSE = """
+    window.refused = [];
+    const parse = JSON.parse;
+    JSON.parse = (text) => {
+        const message = parse(text);
+        for (const topic of message.type === 'snapshot' ? refused : []) {
+            if (!(topic in message.topics)) continue;
+            delete message.topics[topic];
+            message.errors = [...message.errors ?? [], { topic, code: 'unavailable', error: 'x' }];
+        }
+        return message;
+    };
+"""
+
 
 class Browser:
     """Pages are looked at as a user does, by what is on the screen, or asked by script: js()."""

@@ -160,3 +160,20 @@ def open_live(browser, url):
 def shows(browser, daemon, scope="total"):
     assert figures(browser) == expected_figures(daemon, scope)
     return True
+
+
+def contrast(browser, css):
+    """Of text and what is behind it, by the rule of WCAG: the least of all that match."""
+    return browser.js("""
+        const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
+            .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+            .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+        const behind = (node) => {
+            const colour = getComputedStyle(node).backgroundColor;
+            return colour === 'rgba(0, 0, 0, 0)' ? behind(node.parentElement) : colour;
+        };
+        return Math.min(...[...document.querySelectorAll(arguments[0])].map((node) => {
+            const pair = [getComputedStyle(node).color, behind(node)].map(light).sort((a, b) => b - a);
+            return (pair[0] + 0.05) / (pair[1] + 0.05);
+        }));
+    """, css)

@@ -8,7 +8,7 @@ import pytest
 
 from browser import PHONE, WALL, eventually
 from clients import post_events, totals
-from dashboard import (MISPLACED, board, expected_board, expected_figures, fen, figures, open_live,
+from dashboard import (MISPLACED, board, contrast, expected_board, expected_figures, fen, figures, open_live,
                        save, shows, state)
 from events import host, order, product, refund, session
 from harness import Daemon, Folder, RedisServer, livetally, now_ms
@@ -286,23 +286,6 @@ def test_the_theme_is_the_systems_until_one_is_chosen(browser, still, system):
         assert "rgb%s" % (browser.picture().getpixel((5, 1000))[:3],) == page[system][0]
     finally:
         browser.cdp("Emulation.setScriptExecutionDisabled", value=False)
-
-
-def contrast(browser, css):
-    """Of text and what is behind it, by the rule of WCAG: the least of all that match."""
-    return browser.js("""
-        const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
-            .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-            .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-        const behind = (node) => {
-            const colour = getComputedStyle(node).backgroundColor;
-            return colour === 'rgba(0, 0, 0, 0)' ? behind(node.parentElement) : colour;
-        };
-        return Math.min(...[...document.querySelectorAll(arguments[0])].map((node) => {
-            const pair = [getComputedStyle(node).color, behind(node)].map(light).sort((a, b) => b - a);
-            return (pair[0] + 0.05) / (pair[1] + 0.05);
-        }));
-    """, css)
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

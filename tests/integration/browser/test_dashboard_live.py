@@ -1,15 +1,18 @@
 """The dashboard while things move: figures under traffic, a daemon that restarts, a Redis that
 freezes, tokens. What it shows is right in the end, and what isn't of now is marked so."""
+import re
+
 import pytest
 from selenium.webdriver import ActionChains
 
-from browser import PHONE, eventually
-from clients import post_events, totals
+from browser import PHONE, REFUSE, WALL, eventually
+from clients import Tool, Viewer, post_events, totals
 from conftest import WITH_NAMES, Simulation
-from dashboard import MISPLACED, board, expected_board, fen, figures, open_live, save, shows, state
+from dashboard import (MISPLACED, board, contrast, expected_board, fen, figures, open_live, save,
+                       shows, state)
 from events import order
 from harness import Daemon, free_port
-from tokens import Keys
+from tokens import Keys, request
 
 GONE = ("WebSocket connection",)  # what a browser says of a daemon that isn't there
 
@@ -187,12 +190,63 @@ def test_what_is_saved_is_what_the_screen_shows(listened, moving, redis):
     check_saved(browser)
 
 
-def test_nothing_is_saved_before_anything_is_shown(browser, folder, redis, keys):
+def test_what_cannot_be_renewed_stands_there_greyed(browser, moving):
+    """After a restart the daemon has no answer to one of the page's topics for a while."""
+    daemon, simulation = moving
+    with browser.before_pages(REFUSE):
+        open_live(browser, f"{daemon.url}/?lang=en")
+    simulation.stop()
+
+    def rows():
+        return [(row["id"], row["gross"]) for row in board(browser, "hosts")]
+
+    shown = expected_board(daemon, "top/hosts")
+    eventually(lambda: rows() == shown)
+    browser.js("refused.push('top/hosts')")
+    daemon.kill()
+    eventually(lambda: state(browser) == "reconnecting")
+    of = re.search(r"[\d:]{8}", browser.text("#state"))[0]
+    daemon.restart()
+    eventually(lambda: state(browser) == "live", 20)
+    old = ".panel[data-old]"
+    eventually(lambda: [panel.get_attribute("class") for panel in browser.find_all(old)]
+               == ["panel board hosts"])
+    assert rows() == shown, "what was known stays"
+    assert browser.text(".hosts .old") == f"figures of {of}"
+    assert contrast(browser, ".hosts td, .hosts th, .hosts .old") >= 4.5
+    assert {line[-1].split()[1] for line in save(browser, "hosts")[2]} == {of}
+    for size in (PHONE, WALL):
+        browser.size(*size)
+        eventually(lambda: browser.js(MISPLACED) == [])
+    browser.find("#language").click()
+    eventually(lambda: browser.text(".hosts .old") == f"数据截至 {of}")
+    browser.js("refused.pop()")
+    eventually(lambda: not browser.find_all(old))
+    assert browser.text(".hosts .old") == ""
+    assert shows(browser, daemon) and rows() == shown
+    browser.js("localStorage.clear()")
+
+
+def test_the_button_to_save_waits_for_something_to_save(browser, folder, redis, keys):
     daemon = Daemon(folder, redis, {"auth.keys": keys.path})
-    open_live(browser, f"{daemon.url}/?lang=en&token={keys.mint('view', topics=['total'])}")
-    eventually(lambda: save(browser, "total")[2])
-    for panel in ("hosts", "map", "ticker", "chart"):
-        assert save(browser, panel)[0] is None, panel
+    token = keys.mint("view", topics=["total", "top/*"])
+    open_live(browser, f"{daemon.url}/?lang=en&token={token}")
+    eventually(lambda: figures(browser)["today"]["gross"] == 0)
+
+    def buttons():
+        return {panel: browser.find(f".{panel} button.csv").is_enabled()
+                for panel in ("total", "chart", "hosts", "map", "ticker")}
+
+    assert buttons() == {"total": True, "chart": False, "hosts": False, "map": False,
+                         "ticker": False}
+    button = browser.find(".hosts button.csv")
+    assert (button.accessible_name, button.get_attribute("title")) == (
+        "Download as CSV: Hosts", "Nothing to save yet")
+    assert request(daemon, "POST", "/v1/events", keys.mint("ingest"),
+                   order("x", order_id="x")).status == 200
+    eventually(lambda: buttons() == {"total": True, "chart": False, "hosts": True, "map": True,
+                                     "ticker": False})
+    assert button.get_attribute("title") == "Download as CSV: Hosts"
 
 
 def test_a_token_opens_it_and_leaves_no_trace_in_the_address(browser, folder, redis, keys):

@@ -2,7 +2,7 @@
 by itself."""
 import pytest
 
-from browser import eventually
+from browser import REFUSE, eventually
 from clients import feed_all, lines, totals
 from events import host, order, product, session
 from harness import PATIENCE, Daemon, free_port
@@ -122,6 +122,23 @@ def test_gone_while_figures_may_be_old_and_back_without_a_reload(browser, daemon
     eventually(lambda: browser.text(".total .sum") == yuan(0) and is_shown(browser), 20)
     eventually(lambda: rows(browser, ".ticker", ".name") == [])
     assert browser.console_errors(but=GONE) == []
+
+
+def test_gone_while_one_of_its_topics_is_not_of_now(browser, daemon):
+    """After a restart the daemon has no answer to one of them for a while."""
+    topic = f"ticker/session/{SESSION}"
+    with browser.before_pages(REFUSE):
+        open_overlay(browser, daemon)
+    eventually(lambda: check_equal(browser, daemon))
+    browser.js("refused.push(arguments[0])", topic)
+    daemon.kill()
+    eventually(lambda: not is_shown(browser))
+    daemon.restart()
+    eventually(lambda: browser.js("return document.title") == f"livetally: {topic} unavailable", 45)
+    assert not is_shown(browser) and not painted(browser)
+    browser.js("refused.pop()")
+    eventually(lambda: check_equal(browser, daemon) and painted(browser))
+    assert browser.js("return document.title") == "livetally"
 
 
 def test_nothing_of_another_data_set_stays(browser, daemon, redis):
