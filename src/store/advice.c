@@ -27,6 +27,8 @@ static const struct advice {
     {"NOPERM ", "redis forbids what livetallyd needs: allow it by redis-cli acl setuser default"},
     {"ERR The user executing the script can't", "redis forbids a command that livetallyd's scripts "
                                                 "need: allow it by redis-cli acl setuser default"},
+    {"ERR Unknown Redis command called", "redis lacks a command that livetallyd's scripts need: it "
+                                         "has to be version 7, with no command renamed"},
     {"NOSCRIPT ", "somebody flushed redis's scripts: loading them again"},
     {"WRONGTYPE ", "somebody else wrote to one of livetally's keys: restore it from a backup"},
     {"ERR The ID specified in XADD", "the feed of our lane is ahead of its version, so somebody "

@@ -26,6 +26,8 @@ bool partition_health(const struct partition *partition, struct buffer *json)
     }
     if (partition->problem[0])
         json_field_string(json, "problem", slice_of(partition->problem));
+    if (partition->ledger_waits)
+        json_field_string(json, "ledger_waits", slice_of(partition->ledger_waits));
     if (partition->loss[0])
         json_field_string(json, "lost_writes", slice_of(partition->loss));
     buffer_append_byte(json, '}');

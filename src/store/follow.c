@@ -12,10 +12,15 @@
 #include "partition_private.h"
 #include "resp.h"
 
-#define HEALTH_MS      1000
-#define CLOCK_RETRY_MS 60000
-#define POLL_ENTRIES   128
-#define BEHIND_MAX     2 /* health checks in a row that a lane is ahead with nothing to read */
+#define HEALTH_MS     1000
+#define MOVE_RETRY_MS 60000
+#define POLL_ENTRIES  128
+#define BEHIND_MAX    2 /* health checks in a row that a lane is ahead with nothing to read */
+
+#define WAITS_FOR_CLOCK "the clock here and redis's are more than an hour apart: set the wrong one"
+#define WAITS_FOR_RENAME                                                                           \
+    "redis forbids rename, which that takes after a long pause: allow it by redis-cli acl "        \
+    "setuser default +rename, or end its rename-command"
 
 #define ENDED_GENERATIONS 3
 #define MOVE_KEYS         (ENDED_GENERATIONS + 2)
@@ -300,6 +305,19 @@ void follow_renew(struct partition *partition)
                            (int)partition->options.lease_ms);
 }
 
+/* Why the ledger's next generation can't begin, or NULL. Nothing is lost by it: the ledger grows,
+ * and forgets later. Told once for as long as it is so. */
+static void note_ledger_waits(struct partition *partition, const char *why)
+{
+    const char *before = partition->ledger_waits;
+    partition->ledger_waits = why;
+    if (why && why != before)
+        log_print(partition->log, LOG_LEVEL_ERROR,
+                  "the ledger can't go on to its next generation: %s", why);
+    else if (before && !why)
+        log_print(partition->log, LOG_LEVEL_NOTICE, "the ledger goes on to its next generation");
+}
+
 static void advanced(void *context, const redisReply *reply)
 {
     struct partition *partition = context;
@@ -308,15 +326,15 @@ static void advanced(void *context, const redisReply *reply)
     partition->generation_pending = false;
     if (reply->type == REDIS_REPLY_ERROR) {
         partition_resync_by(partition, reply, "the generation");
-    } else if (reply->integer < 0) {
-        if (reply->integer == -1)
-            log_print(partition->log, LOG_LEVEL_ERROR,
-                      "the clock here and redis's are more than an hour apart: the ledger stays as "
-                      "it is");
-        partition->next_generation_ms = partition_now_ms(partition) + CLOCK_RETRY_MS;
-    } else {
-        partition->next_health_ms = 0; /* which reads what the generation is now */
+        return;
     }
+    note_ledger_waits(partition, reply->integer == -1   ? WAITS_FOR_CLOCK
+                                 : reply->integer == -3 ? WAITS_FOR_RENAME
+                                                        : NULL);
+    if (reply->integer < 0)
+        partition->next_generation_ms = partition_now_ms(partition) + MOVE_RETRY_MS;
+    else
+        partition->next_health_ms = 0; /* which reads what the generation is now */
 }
 
 /* Two generations are live: the current one, and the one before, which the current one becomes. */
@@ -359,7 +377,9 @@ void follow_generation(struct partition *partition)
 {
     int64_t now_ms = clock_wall_ms(partition->clock);
     uint64_t next = (uint64_t)(now_ms / partition->options.generation_ms);
-    if (next > partition->fence.generations.current && !partition->generation_pending &&
-        partition_now_ms(partition) >= partition->next_generation_ms)
+    if (next <= partition->fence.generations.current)
+        note_ledger_waits(partition, NULL);
+    else if (!partition->generation_pending &&
+             partition_now_ms(partition) >= partition->next_generation_ms)
         send_advance(partition, next, now_ms);
 }

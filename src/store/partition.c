@@ -98,6 +98,7 @@ static void link_down(void *context, const char *reason)
     partition->claimed = partition->releasing = false;
     partition->poll_pending = partition->health_pending = false;
     partition->generation_pending = partition->renew_pending = false;
+    partition->next_generation_ms = 0; /* another redis may allow what this one forbade */
     sync_abort(partition);
     loader_abort(partition);
     wanted_clear(&partition->wanted);

@@ -205,6 +205,7 @@ struct partition {
     int64_t poll_sent_ms, health_sent_ms;
     int64_t next_health_ms, next_renew_ms, next_sync_ms;
     int64_t next_generation_ms;
+    const char *ledger_waits; /* why the next generation can't begin; NULL: it may */
     const char *schema;  /* of the data set, as far as we know: SCHEMA_… */
     uint32_t day_wanted; /* business day being loaded to become today */
     uint32_t names_told; /* by partition_totals_changed() */

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import ledger
-from clients import Tool, Viewer, totals
+from clients import Tool, Viewer, get, totals
 from events import order, refund
-from harness import Daemon, wait_for
+from harness import Daemon, RedisServer, wait_for
 from scene import verify
 
 DAY = 86_400
@@ -74,6 +74,10 @@ def clocked(folder, redis, clock):
     yield daemon
     if daemon.running():
         daemon.stop()
+
+
+def health(daemon):
+    return get(daemon, "/readyz").json()
 
 
 def today_and_all(values):
@@ -143,6 +147,7 @@ def age_ledger(client, seconds=31 * DAY):
             client.rename(f"lt:{{0}}:orders:{old}", f"lt:{{0}}:orders:{old - 1}")
     first = ledger.packed_from(client)
     client.set("lt:{0}:generation", f"{generation - 1}:{first - 1}")
+    client.hset("lt:{0}:meta", "packed_from", first - 1)
     return generation
 
 
@@ -190,7 +195,10 @@ def test_a_clock_far_ahead_of_redis_does_not_end_the_ledger(folder, redis, clock
         assert tool.verdict(order("u", 1)) == "accepted"
         clock.forward(400 * DAY)
         wait_for(lambda: "clock" in daemon.log, 10, "a word about the clock")
+        assert "an hour apart" in health(daemon)["ledger_waits"]
         assert tool.verdict(order("u", 1)) == "duplicate"
+        clock.forward(-400 * DAY)
+        wait_for(lambda: "ledger_waits" not in health(daemon), 10, "the clock to be right again")
     assert client.get("lt:{0}:generation") == generation
     daemon.stop()
 
@@ -218,6 +226,59 @@ def test_a_clock_that_was_months_behind(folder, redis, clock):
     assert (total["orders"], total["refunds"]) == (3, 2)
     daemon.stop()
     verify(redis)
+
+
+class Forbids:
+    """RENAME: to a user, until he may; or to everybody, until Redis is started anew."""
+
+    def __init__(self, folder, how):
+        self.how = how
+        self.redis = RedisServer(folder, options=self.options())
+
+    def options(self):
+        return ["--rename-command", "RENAME", ""] if self.how == "rename-command" else []
+
+    def begin(self):
+        if self.how == "acl":
+            self.redis.client().execute_command("ACL", "SETUSER", "default", "-rename")
+
+    def end(self):
+        if self.how == "acl":
+            self.redis.client().execute_command("ACL", "SETUSER", "default", "+rename")
+            self.redis.client().client_kill_filter(_type="normal")
+        else:
+            self.redis.stop()
+            self.redis.options = []
+            self.redis.start()
+
+
+@pytest.mark.parametrize("how", ["acl", "rename-command"])
+def test_a_late_move_that_redis_forbids_is_told(folder, clock, how):
+    """A generation that ended late gets another name. While it may not, the ledger stays as it is."""
+    forbids = Forbids(folder, how)
+    client = forbids.redis.client()
+    clock.set(time.time() - 2 * SPAN - DAY)
+    daemon = ClockedDaemon(folder, forbids.redis, clock)
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u", 1)) == "accepted"
+    assert "ledger_waits" not in health(daemon)
+    before = client.get("lt:{0}:generation")
+    forbids.begin()
+    clock.set(time.time())
+    waits = wait_for(lambda: health(daemon).get("ledger_waits"), 10, "a word about it")
+    assert "forbids rename" in waits and "acl setuser default +rename" in waits
+    assert health(daemon)["ready"]
+    assert daemon.log.count(waits) == 1
+    assert client.get("lt:{0}:generation") == before
+    assert not client.hexists("lt:{0}:meta", "generation_moved"), "nothing was done of it"
+    forbids.end()
+    wait_for(lambda: "ledger goes on" in daemon.log, 20, "the move")
+    assert ledger.generation(client) >= int(before.split(":")[0]) + 2
+    assert "ledger_waits" not in health(daemon)
+    with Tool(daemon) as tool:
+        assert tool.verdict(order("u", 1)) == "duplicate"
+    daemon.stop()
+    verify(forbids.redis)
 
 
 def times_asked(client):

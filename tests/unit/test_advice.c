@@ -26,6 +26,11 @@ static void test_known_errors_say_what_to_do(void **state)
     assert_advice("NOPERM this user has no permissions to run the 'xadd' command",
                   "redis forbids what livetallyd needs: allow it by redis-cli acl setuser default "
                   "(redis says: NOPERM this user has no permissions to run the 'xadd' command)");
+    assert_advice("ERR Unknown Redis command called from script script: 4243384b, on "
+                  "@user_script:18.",
+                  "redis lacks a command that livetallyd's scripts need: it has to be version 7, "
+                  "with no command renamed (redis says: ERR Unknown Redis command called from "
+                  "script)");
     assert_advice("ERR max number of clients reached",
                   "redis takes no more connections: raise its maxclients (redis says: ERR max "
                   "number of clients reached)");

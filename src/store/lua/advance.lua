@@ -8,8 +8,8 @@
 --       5 "" or, when the ledger isn't packed yet, the number of the generation to set
 --       6 how long after the last move this one may come, in ms
 -- Returns 1, 0 when somebody else has moved it already, -1 when our clock and Redis's are more than
--- an hour apart: a generation that ends is forgotten, so one wrong clock must not end it; or -2 when
--- it is too early, for what follows.
+-- an hour apart: a generation that ends is forgotten, so one wrong clock must not end it; -2 when
+-- it is too early, for what follows; or -3 when it takes a RENAME, which is forbidden.
 --
 -- A generation that should have ended long ago may have got records until now: while clocks were
 -- apart, or ours was behind. So it is kept as the one before the next, whatever its number, and the
@@ -58,9 +58,10 @@ if moved and now - moved < ARGV[6] / 1000 then
 end
 local renumbered = KEYS[22] ~= KEYS[23] and call('EXISTS', KEYS[22]) == 1
 if renumbered then
-  local try = redis.pcall('RENAME', KEYS[2] .. ':scratch', KEYS[2] .. ':scratch')
-  if string.find(try.err or '', "can't run this command", 1, true) then
-    return -2
+  local try = redis.pcall('RENAME', KEYS[22], KEYS[22]) -- which changes nothing
+  if try.err then
+    local forbidden = string.find(try.err, "can't run") or string.find(try.err, 'Unknown')
+    return forbidden and -3 or try
   end
 end
 call('HSET', KEYS[2], 'generation_moved', now)

@@ -8,7 +8,7 @@ import pytest
 from clients import Tool, get, totals
 from events import order
 from harness import Daemon, wait_for
-from proxy import words
+from proxy import concludes, writes_cells
 from scene import errors_told, metric, ready, sold, wait_ready
 from test_loading import SMALL
 
@@ -44,16 +44,12 @@ def wait_checkpoint(world, lane):
 
 # --- a daemon that slept --------------------------------------------------------------------------
 
-def of_cells(message):
-    return words(message)[2] != b"5"  # else it concludes a checkpoint
-
-
 # What is on its way, and whether the seat's next owner sells something before it arrives: if not,
 # the owner alone tells that it comes too late, as the version is what was expected.
 LATE = {"commit": ("commit", None, True),
         "commit to an unused seat": ("commit", None, False),
-        "cells of a checkpoint": ("checkpoint", of_cells, True),
-        "end of a checkpoint": ("checkpoint", lambda message: not of_cells(message), True)}
+        "cells of a checkpoint": ("checkpoint", writes_cells, True),
+        "end of a checkpoint": ("checkpoint", concludes, True)}
 
 
 @pytest.mark.parametrize("what", LATE)
