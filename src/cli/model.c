@@ -8,15 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "livetally/calendar.h"
 #include "livetally/json.h"
 #include "livetally/mem.h"
 #include "model_payload.h"
+#include "money.h"
 #include "reply.h"
 #include "text.h"
+
+#define OFFSET_DEFAULT_MINUTES 480
 
 void model_init(struct model *model)
 {
     memset(model, 0, sizeof(*model));
+    memcpy(model->currency, CURRENCY_DEFAULT, sizeof(model->currency));
+    model->offset_minutes = OFFSET_DEFAULT_MINUTES;
 }
 
 static void forget_topics(struct model *model)
@@ -40,18 +46,24 @@ static enum topic_kind kind_of(const char *name)
                                               : TOPIC_SCOPE;
 }
 
-/* Finds or adds; NULL when there are too many. */
-static struct model_topic *topic_named(struct model *model, const char *name)
+static struct model_topic *find_topic(struct model *model, const char *name)
 {
     for (uint32_t i = 0; i < model->topic_count; i++) {
         if (strcmp(model->topics[i]->name, name) == 0) {
             return model->topics[i];
         }
     }
-    if (model->topic_count == MODEL_TOPICS_MAX) {
-        return NULL;
+    return NULL;
+}
+
+/* Finds or adds; NULL when there are too many. */
+static struct model_topic *topic_named(struct model *model, const char *name)
+{
+    struct model_topic *topic = find_topic(model, name);
+    if (topic || model->topic_count == MODEL_TOPICS_MAX) {
+        return topic;
     }
-    struct model_topic *topic = mem_zalloc(sizeof(*topic));
+    topic = mem_zalloc(sizeof(*topic));
     memcpy(topic->name, name, strlen(name) + 1);
     topic->kind = kind_of(name);
     model->topics[model->topic_count++] = topic;
@@ -71,6 +83,9 @@ static bool read_topics(struct json_reader *reader, struct model *model, bool sn
             name[json_string_decode(key, name)] = '\0';
             text_disarm(name);
             topic = topic_named(model, name);
+        }
+        if (topic) {
+            topic->held = false;
         }
         if (topic ? !model_read_payload(reader, topic, snapshot) : !json_reader_skip(reader)) {
             return false;
@@ -125,7 +140,13 @@ static bool read_errors(struct json_reader *reader, struct model *model, bool *r
             }
         }
         model->error_count++;
-        *ret_unavailable |= strcmp(complaint.code, "unavailable") == 0;
+        if (strcmp(complaint.code, "unavailable") == 0) {
+            struct model_topic *topic = find_topic(model, complaint.topic);
+            *ret_unavailable = true;
+            if (topic) {
+                topic->held = true;
+            }
+        }
         note_complaint(model, &complaint);
     }
     return json_reader_ok(reader);
@@ -158,12 +179,47 @@ static bool read_stale(struct json_reader *reader, struct model *model)
     return kind == JSON_TRUE || kind == JSON_FALSE;
 }
 
+/* What is no currency or offset of ours counts as not said. */
+static bool read_currency(struct json_reader *reader, struct model *model)
+{
+    char text[8];
+    if (!reply_read_text(reader, text, sizeof(text))) {
+        return false;
+    }
+    if (strlen(text) == 3 && strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3) {
+        memcpy(model->currency, text, sizeof(model->currency));
+    }
+    return true;
+}
+
+static bool read_time_zone(struct json_reader *reader, struct model *model)
+{
+    char text[16];
+    if (!reply_read_text(reader, text, sizeof(text))) {
+        return false;
+    }
+    (void)calendar_parse_offset(slice_of(text), &model->offset_minutes);
+    return true;
+}
+
+/* A snapshot says anew what is wrong with any topic. */
+static bool note_type(struct json_reader *reader, struct model *model, struct incoming *incoming)
+{
+    if (!reply_read_text(reader, incoming->type, sizeof(incoming->type))) {
+        return false;
+    }
+    if (strcmp(incoming->type, "snapshot") == 0) {
+        model->problem[0] = '\0';
+    }
+    return true;
+}
+
 static bool read_message_field(struct json_reader *reader, struct json_string key,
                                struct model *model, struct incoming *incoming)
 {
     bool snapshot = strcmp(incoming->type, "snapshot") == 0;
     if (reply_is_key(key, "type")) {
-        return reply_read_text(reader, incoming->type, sizeof(incoming->type));
+        return note_type(reader, model, incoming);
     }
     if (reply_is_key(key, "time")) {
         return reply_read_int(reader, &model->time_ms);
@@ -177,6 +233,11 @@ static bool read_message_field(struct json_reader *reader, struct json_string ke
                : reply_is_key(key, "topics") ? read_topics(reader, model, snapshot)
                : reply_is_key(key, "errors") ? read_errors(reader, model, &incoming->unavailable)
                                              : json_reader_skip(reader);
+    }
+    if (strcmp(incoming->type, "hello") == 0) {
+        return reply_is_key(key, "currency")    ? read_currency(reader, model)
+               : reply_is_key(key, "time_zone") ? read_time_zone(reader, model)
+                                                : json_reader_skip(reader);
     }
     if (reply_is_key(key, "message")) { /* of a goodbye */
         return reply_read_text(reader, incoming->complaint.error,

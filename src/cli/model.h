@@ -44,6 +44,7 @@ struct model_sale {
 struct model_topic {
     char name[TOPIC_MAX_BYTES + 1];
     enum topic_kind kind;
+    bool held; /* the server has no answer to it at the moment: what is here is of the past */
     /* scope */
     bool has_today; /* a session has not */
     struct model_metrics today;
@@ -79,10 +80,13 @@ struct model {
     struct model_topic *topics[MODEL_TOPICS_MAX];
     uint32_t topic_count;
     char epoch[ID_MAX_BYTES + 1];
-    int64_t time_ms; /* of the last message */
+    char currency[4];       /* of all amounts, ISO 4217; as the server says, else the default */
+    int32_t offset_minutes; /* what its clocks are ahead of UTC, likewise */
+    int64_t time_ms;        /* of the last message */
     bool stale;
     int64_t retry_after_ms;
-    char problem[512]; /* what the server had to say against a topic or a message; "" = nothing */
+    char problem[512]; /* what the server said last against a topic or a message, until all are well
+                        */
     uint32_t error_count; /* topics refused in the last snapshot */
 };
 

@@ -3,8 +3,9 @@
  *
  *     label ......................  orders  units  gross  refunded  net
  *
- * On a narrow terminal units go first, then refunded, then gross. Scopes stand at the top, as one
- * table; then boards, series and tickers in the order they were asked for.
+ * On a narrow terminal units go first, then refunded, then gross. Columns are as wide as the
+ * longest figure needs: one that is cut is a wrong one. Scopes stand at the top, as one table; then
+ * boards, series and tickers in the order they were asked for. Topics that are not of now are dim.
  */
 #include "screen.h"
 
@@ -12,12 +13,16 @@
 #include <string.h>
 #include <time.h>
 
+#include "livetally/calendar.h"
+#include "money.h"
 #include "text.h"
 
 #define LABEL_MIN    22
 #define LABEL_MAX    44
-#define COUNT_WIDTH  12
-#define MONEY_WIDTH  18
+#define COUNT_MIN    12
+#define MONEY_MIN    18
+#define SALE_MIN     13
+#define COLUMN_GAP   2
 #define PERIOD_WIDTH 6
 #define ROWS_MIN     3
 #define BOLD         "\033[1m"
@@ -26,6 +31,8 @@
 
 struct columns {
     uint32_t label;
+    uint32_t count;
+    uint32_t money;
     bool units;
     bool gross;
     bool refunded;
@@ -39,22 +46,70 @@ struct drawing {
     uint32_t rows; /* of a board or ticker */
 };
 
-static struct columns choose_columns(uint32_t width)
+/* The largest figures there are. */
+struct largest {
+    int64_t count;
+    int64_t amount;
+};
+
+static void raise_largest(struct largest *largest, const struct model_metrics *metrics)
+{
+    int64_t count = metrics->orders > metrics->units ? metrics->orders : metrics->units;
+    int64_t amount = metrics->gross > metrics->refunded ? metrics->gross : metrics->refunded;
+    largest->count = count > largest->count ? count : largest->count;
+    largest->amount = amount > largest->amount ? amount : largest->amount;
+}
+
+static struct largest find_largest(const struct model *model)
+{
+    struct largest largest = {0, 0};
+    for (uint32_t i = 0; i < model->topic_count; i++) {
+        const struct model_topic *topic = model->topics[i];
+        raise_largest(&largest, &topic->today);
+        raise_largest(&largest, &topic->all);
+        for (uint32_t j = 0; j < topic->row_count; j++) {
+            raise_largest(&largest, &topic->rows[j].metrics);
+        }
+    }
+    return largest;
+}
+
+/* Of a column whose figures are no longer than `figure`. */
+static uint32_t column_width(struct buffer *figure, uint32_t least)
+{
+    uint32_t width = text_width(buffer_slice(figure)) + COLUMN_GAP;
+    buffer_done(figure);
+    return width > least ? width : least;
+}
+
+static uint32_t money_width(const struct model *model, int64_t amount, uint32_t least)
+{
+    struct buffer figure = BUFFER_INIT;
+    money_append(&figure, amount, model->currency);
+    return column_width(&figure, least);
+}
+
+static struct columns choose_columns(const struct model *model, uint32_t width)
 {
     struct columns columns = {.units = true, .gross = true, .refunded = true};
-    uint32_t rest = COUNT_WIDTH + MONEY_WIDTH + PERIOD_WIDTH; /* orders and net always */
-    uint32_t need = LABEL_MIN + rest + COUNT_WIDTH + 2 * MONEY_WIDTH;
+    struct largest largest = find_largest(model);
+    struct buffer figure = BUFFER_INIT;
+    text_append_count(&figure, largest.count);
+    columns.count = column_width(&figure, COUNT_MIN);
+    columns.money = money_width(model, -largest.amount, MONEY_MIN); /* net may be below zero */
+    uint32_t rest = columns.count + columns.money + PERIOD_WIDTH;   /* orders and net always */
+    uint32_t need = LABEL_MIN + rest + columns.count + 2 * columns.money;
     if (need > width) {
         columns.units = false;
-        need -= COUNT_WIDTH;
+        need -= columns.count;
     }
     if (need > width) {
         columns.refunded = false;
-        need -= MONEY_WIDTH;
+        need -= columns.money;
     }
     if (need > width) {
         columns.gross = false;
-        need -= MONEY_WIDTH;
+        need -= columns.money;
     }
     uint32_t label = width > need ? LABEL_MIN + (width - need) : LABEL_MIN;
     columns.label = label < LABEL_MAX ? label : LABEL_MAX;
@@ -78,14 +133,14 @@ static void append_count(const struct drawing *drawing, int64_t count)
 {
     struct buffer cell = BUFFER_INIT;
     text_append_count(&cell, count);
-    append_cell(drawing, &cell, COUNT_WIDTH);
+    append_cell(drawing, &cell, drawing->columns.count);
 }
 
-static void append_money(const struct drawing *drawing, int64_t fen)
+static void append_money(const struct drawing *drawing, int64_t minor)
 {
     struct buffer cell = BUFFER_INIT;
-    text_append_money(&cell, fen);
-    append_cell(drawing, &cell, MONEY_WIDTH);
+    money_append(&cell, minor, drawing->model->currency);
+    append_cell(drawing, &cell, drawing->columns.money);
 }
 
 static void append_metrics(const struct drawing *drawing, const struct model_metrics *metrics)
@@ -112,17 +167,17 @@ static void append_heading(const struct drawing *drawing, struct slice title, co
     style(drawing, DIM);
     text_append_left(drawing->out, title, drawing->columns.label);
     text_append_left(drawing->out, slice_of(period), PERIOD_WIDTH);
-    text_append_right(drawing->out, SLICE("orders"), COUNT_WIDTH);
+    text_append_right(drawing->out, SLICE("orders"), drawing->columns.count);
     if (drawing->columns.units) {
-        text_append_right(drawing->out, SLICE("units"), COUNT_WIDTH);
+        text_append_right(drawing->out, SLICE("units"), drawing->columns.count);
     }
     if (drawing->columns.gross) {
-        text_append_right(drawing->out, SLICE("gross"), MONEY_WIDTH);
+        text_append_right(drawing->out, SLICE("gross"), drawing->columns.money);
     }
     if (drawing->columns.refunded) {
-        text_append_right(drawing->out, SLICE("refunded"), MONEY_WIDTH);
+        text_append_right(drawing->out, SLICE("refunded"), drawing->columns.money);
     }
-    text_append_right(drawing->out, SLICE("net"), MONEY_WIDTH);
+    text_append_right(drawing->out, SLICE("net"), drawing->columns.money);
     style(drawing, PLAIN);
     buffer_append_byte(drawing->out, '\n');
 }
@@ -144,9 +199,9 @@ static void append_label(const struct drawing *drawing, const char *id, const ch
 static void draw_goal(const struct drawing *drawing, const struct model_topic *topic)
 {
     buffer_append_text(drawing->out, "  goal ");
-    text_append_money(drawing->out, topic->goal);
+    money_append(drawing->out, topic->goal, drawing->model->currency);
     buffer_append_text(drawing->out, ", reached ");
-    text_append_count(drawing->out, topic->all.net / (topic->goal / 100 ? topic->goal / 100 : 1));
+    text_append_count(drawing->out, topic->all.gross * 100 / topic->goal);
     buffer_append_text(drawing->out, " %\n");
 }
 
@@ -198,7 +253,7 @@ static void draw_series(const struct drawing *drawing, const struct model_topic 
     struct buffer title = BUFFER_INIT;
     buffer_append_text(&title, topic->name);
     buffer_append_text(&title, "  gross a minute, up to ");
-    text_append_money(&title, highest);
+    money_append(&title, highest, drawing->model->currency);
     buffer_append_slice(drawing->out, text_cut(buffer_slice(&title), drawing->options->width));
     buffer_done(&title);
     style(drawing, PLAIN);
@@ -210,24 +265,24 @@ static void draw_series(const struct drawing *drawing, const struct model_topic 
     buffer_append_byte(drawing->out, '\n');
 }
 
-static void format_clock(int64_t time_ms, char out[16])
+void screen_format_clock(const struct model *model, int64_t time_ms, char out[9])
 {
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm local;
-    if (!localtime_r(&seconds, &local) || strftime(out, 16, "%H:%M:%S", &local) == 0) {
-        snprintf(out, 16, "--:--:--");
+    time_t seconds = (time_t)(time_ms / 1000 + model->offset_minutes * 60);
+    struct tm there;
+    if (!gmtime_r(&seconds, &there) || strftime(out, 9, "%H:%M:%S", &there) == 0) {
+        memcpy(out, "--:--:--", 9);
     }
 }
 
-static void draw_sale(const struct drawing *drawing, const struct model_sale *sale)
+static void draw_sale(const struct drawing *drawing, const struct model_sale *sale, uint32_t money)
 {
     struct buffer line = BUFFER_INIT;
     struct buffer amount = BUFFER_INIT;
-    char clock[16];
-    format_clock(sale->time_ms, clock);
-    text_append_money(&amount, sale->amount);
+    char clock[9];
+    screen_format_clock(drawing->model, sale->time_ms, clock);
+    money_append(&amount, sale->amount, drawing->model->currency);
     buffer_printf(&line, "  %s ", clock);
-    text_append_right(&line, buffer_slice(&amount), 13);
+    text_append_right(&line, buffer_slice(&amount), money);
     buffer_printf(&line, "  ×%-4lld ", (long long)sale->quantity);
     text_append_left(&line, slice_of(model_find_name(drawing->model, sale->product_id)), 30);
     buffer_printf(&line, "  %-6s  %s", sale->county,
@@ -245,8 +300,13 @@ static void draw_ticker(const struct drawing *drawing, const struct model_topic 
     buffer_append_slice(drawing->out, text_cut(slice_of(topic->name), drawing->options->width));
     style(drawing, PLAIN);
     buffer_append_byte(drawing->out, '\n');
+    int64_t largest = 0;
+    for (uint32_t i = 0; i < topic->sale_count; i++) {
+        largest = topic->sales[i].amount > largest ? topic->sales[i].amount : largest;
+    }
+    uint32_t money = money_width(drawing->model, largest, SALE_MIN + COLUMN_GAP) - COLUMN_GAP;
     for (uint32_t i = 0; i < topic->sale_count && i < drawing->rows; i++) {
-        draw_sale(drawing, &topic->sales[topic->sale_count - 1 - i]);
+        draw_sale(drawing, &topic->sales[topic->sale_count - 1 - i], money);
     }
 }
 
@@ -271,14 +331,37 @@ static uint32_t share_rows(const struct model *model, uint32_t height)
 
 static void draw_topic(const struct drawing *drawing, const struct model_topic *topic)
 {
-    buffer_append_byte(drawing->out, '\n');
-    if (topic->kind == TOPIC_BOARD) {
+    if (topic->kind == TOPIC_SCOPE) {
+        draw_scope(drawing, topic);
+    } else if (topic->kind == TOPIC_BOARD) {
         draw_board(drawing, topic);
     } else if (topic->kind == TOPIC_SERIES) {
         draw_series(drawing, topic);
     } else {
         draw_ticker(drawing, topic);
     }
+}
+
+/* Each line of it dim. */
+static void draw_held(const struct drawing *drawing, const struct model_topic *topic)
+{
+    struct screen_options options = *drawing->options;
+    struct buffer lines = BUFFER_INIT;
+    struct drawing plain = *drawing;
+    options.grey = true;
+    plain.options = &options;
+    plain.out = &lines;
+    draw_topic(&plain, topic);
+    const char *end = lines.data + lines.size;
+    for (const char *at = lines.data; at < end;) {
+        size_t size = (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at);
+        style(drawing, DIM);
+        buffer_append(drawing->out, at, size);
+        style(drawing, PLAIN);
+        buffer_append_byte(drawing->out, '\n');
+        at += size + 1;
+    }
+    buffer_done(&lines);
 }
 
 void screen_draw(struct buffer *out, const struct model *model,
@@ -288,22 +371,25 @@ void screen_draw(struct buffer *out, const struct model *model,
         .out = out,
         .model = model,
         .options = options,
-        .columns = choose_columns(options->width),
+        .columns = choose_columns(model, options->width),
         .rows = share_rows(model, options->height),
     };
     bool heading = false;
     for (uint32_t i = 0; i < model->topic_count; i++) {
-        if (model->topics[i]->kind == TOPIC_SCOPE) {
+        const struct model_topic *topic = model->topics[i];
+        if (topic->kind == TOPIC_SCOPE) {
             if (!heading) {
                 append_heading(&drawing, SLICE(""), "");
                 heading = true;
             }
-            draw_scope(&drawing, model->topics[i]);
+            (topic->held ? draw_held : draw_topic)(&drawing, topic);
         }
     }
     for (uint32_t i = 0; i < model->topic_count; i++) {
-        if (model->topics[i]->kind != TOPIC_SCOPE) {
-            draw_topic(&drawing, model->topics[i]);
+        const struct model_topic *topic = model->topics[i];
+        if (topic->kind != TOPIC_SCOPE) {
+            buffer_append_byte(out, '\n');
+            (topic->held ? draw_held : draw_topic)(&drawing, topic);
         }
     }
 }

@@ -136,7 +136,7 @@ void text_append_right(struct buffer *out, struct slice text, uint32_t width)
     buffer_append_slice(out, text);
 }
 
-static void append_grouped(struct buffer *out, uint64_t number)
+void text_append_grouped(struct buffer *out, uint64_t number)
 {
     char digits[32];
     size_t at = sizeof(digits);
@@ -152,28 +152,10 @@ static void append_grouped(struct buffer *out, uint64_t number)
     buffer_append(out, digits + at, sizeof(digits) - at);
 }
 
-static uint64_t append_sign(struct buffer *out, int64_t number)
-{
-    if (number >= 0) {
-        return (uint64_t)number;
-    }
-    buffer_append_byte(out, '-');
-    return -(uint64_t)number;
-}
-
 void text_append_count(struct buffer *out, int64_t number)
 {
-    append_grouped(out, append_sign(out, number));
-}
-
-void text_append_money(struct buffer *out, int64_t fen)
-{
-    uint64_t amount = append_sign(out, fen);
-    buffer_append_text(out, "¥");
-    append_grouped(out, amount / 100);
-    buffer_append_byte(out, '.');
-    buffer_append_byte(out, (char)('0' + amount / 10 % 10));
-    buffer_append_byte(out, (char)('0' + amount % 10));
+    buffer_append_text(out, number < 0 ? "-" : "");
+    text_append_grouped(out, number < 0 ? -(uint64_t)number : (uint64_t)number);
 }
 
 void text_disarm(char *text)

@@ -1,5 +1,5 @@
 /*
- * Text for people, on a terminal: columns that line up with Chinese in them, money, numbers.
+ * Text for people, on a terminal: columns that line up with Chinese in them, numbers.
  */
 #ifndef LIVETALLY_CLI_TEXT_H
 #define LIVETALLY_CLI_TEXT_H
@@ -18,8 +18,7 @@ void text_append_left(struct buffer *out, struct slice text, uint32_t width);
 void text_append_right(struct buffer *out, struct slice text, uint32_t width);
 /* 1,234,567 */
 void text_append_count(struct buffer *out, int64_t number);
-/* ¥1,580.00 from 158000 fen */
-void text_append_money(struct buffer *out, int64_t fen);
+void text_append_grouped(struct buffer *out, uint64_t number);
 /* Replaces control characters, which a terminal would obey. In place. */
 void text_disarm(char *text);
 

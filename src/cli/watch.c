@@ -14,12 +14,13 @@
 #include "cli.h"
 #include "live.h"
 #include "livetally/buffer.h"
+#include "livetally/calendar.h"
 #include "screen.h"
 #include "text.h"
 
 #define REDRAW_MS    1000
-#define ENTER_SCREEN "\033[?1049h\033[?25l"
-#define LEAVE_SCREEN "\033[?25h\033[?1049l"
+#define ENTER_SCREEN "\033[?1049h\033[?25l\033[?7l" /* lines that are too long don't wrap */
+#define LEAVE_SCREEN "\033[?7h\033[?25h\033[?1049l"
 #define HOME         "\033[H"
 #define CLEAR_LINE   "\033[K"
 #define CLEAR_REST   "\033[J"
@@ -62,13 +63,11 @@ static void append_status(const struct watch *watch, struct buffer *out, uint32_
 {
     const struct model *model = live_model(watch->live);
     struct buffer text = BUFFER_INIT;
-    char clock[32] = "";
-    time_t now = time(NULL);
-    struct tm local;
-    if (localtime_r(&now, &local)) {
-        strftime(clock, sizeof(clock), "%H:%M:%S", &local);
-    }
-    buffer_printf(&text, "livetally %s  %s  ", watch->url, clock);
+    char clock[9];
+    char offset[7];
+    screen_format_clock(model, (int64_t)time(NULL) * 1000, clock);
+    calendar_format_offset(model->offset_minutes, offset);
+    buffer_printf(&text, "livetally %s  %s %s  ", watch->url, clock, offset);
     if (!watch->up) {
         buffer_printf(&text, "○ no connection: %s", watch->reason);
     } else if (model->stale) {
@@ -290,6 +289,8 @@ const struct command command_watch = {
     "Follows topics until Ctrl-C: on a terminal as a live picture, elsewhere as JSON, one line "
     "for\n"
     "each message of the server. Comes back by itself when the connection breaks.\n"
+    "Amounts are in the currency of the server's data, times in its time zone; what is not of now\n"
+    "is dim.\n"
     "\n"
     "  --json          JSON lines on a terminal, too\n"
     "  --interval MS   how often to be told at most: 100, 250 (default), 500, 1000, 2000, 5000\n"

@@ -5,12 +5,13 @@ import pty
 import re
 import signal
 import subprocess
+from datetime import datetime, timezone
 
 import pytest
 
 from clients import Tool, get, lines, totals
-from events import order, refund
-from harness import BUILD, PATIENCE, Daemon, free_port, livetally, popen, wait_for
+from events import order, refund, session
+from harness import BUILD, PATIENCE, Daemon, free_port, livetally, now_ms, popen, wait_for
 
 
 def start(*args, **options):
@@ -158,20 +159,53 @@ def test_watch_ends_after_a_count(shared):
     assert [json.loads(line)["type"] for line in result.stdout.splitlines()][-1] == "snapshot"
 
 
-def test_watch_on_a_terminal_is_readable(shared, uid):
-    with Tool(shared) as tool:
-        tool.post(order(uid, amount=123456))
+def watch_on_a_terminal(daemon, topic, *wanted):
+    """Watches until all of `wanted` was shown; returns what was."""
     terminal, ours = pty.openpty()
-    watching = popen((BUILD / "livetally", "watch", shared.url, f"host/{uid}"), stdin=ours,
-                     stdout=ours, stderr=ours)
+    watching = popen((BUILD / "livetally", "watch", daemon.url, topic), stdin=ours, stdout=ours,
+                     stderr=ours)
     os.close(ours)
     seen = b""
-    while b"1,234.56" not in seen:
+    while not all(text.encode() in seen for text in wanted):
         seen += os.read(terminal, 65536)
-    assert uid.encode() in seen and b"\x1b[" in seen
     watching.send_signal(signal.SIGINT)
     assert watching.wait(10) == 0
     os.close(terminal)
+    return seen.decode(errors="replace")
+
+
+def test_watch_on_a_terminal_is_readable(shared, uid):
+    with Tool(shared) as tool:
+        tool.post(order(uid, amount=123456))
+    seen = watch_on_a_terminal(shared, f"host/{uid}", "1,234.56")
+    assert uid in seen and "\x1b[" in seen
+
+
+LARGEST = 10**10  # minor units, of an order
+
+
+@pytest.mark.parametrize("currency, zone, shift_ms, gross, one", [
+    ("KWD", "+05:45", 20_700_000, "KWD 400,000,000.000", "KWD 10,000,000.000"),
+    ("JPY", "UTC", 0, "JPY 400,000,000,000", "JPY 10,000,000,000"),
+    ("CNY", "+08:00", 28_800_000, "¥4,000,000,000.00", "¥100,000,000.00")])
+def test_totals_are_in_the_currency_and_time_of_the_data(folder, redis, currency, zone, shift_ms,
+                                                         gross, one):
+    """Whole, also the largest ones: an amount that is cut is another amount."""
+    daemon = Daemon(folder, redis, {"data.currency": currency, "data.time_zone": zone})
+    now = now_ms()
+    with Tool(daemon) as tool:
+        tool.post(session("x", session_id="night", host_id="ling", goal=LARGEST),
+                  *(order("x", n, host_id="ling", session_id="night", quantity=100_000,
+                          amount=LARGEST, time=now) for n in range(40)))
+    shown = livetally("totals", daemon.url, "total", "session/night", "top/hosts", "ticker").stdout
+    rows = {line.split()[0]: line for line in shown.splitlines() if line}
+    for row in ("total", "session/night", "1"):
+        assert rows[row].count(gross) == 2, shown  # gross and net
+    assert f"goal {one}, reached 4,000 %" in shown
+    clock = datetime.fromtimestamp((now + shift_ms) // 1000, timezone.utc).strftime("%H:%M:%S")
+    assert re.search(rf"{clock} +{re.escape(one)}  ×100000 ", shown), shown
+    watch_on_a_terminal(daemon, "host/ling", gross, f" {zone}  ● live")
+    daemon.stop()
 
 
 def test_watch_json(shared, uid):

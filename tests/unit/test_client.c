@@ -10,6 +10,7 @@
 #include "../../src/cli/latency.c"
 #include "../../src/cli/model.c"
 #include "../../src/cli/model_payload.c"
+#include "../../src/cli/money.c"
 #include "../../src/cli/reply.c"
 #include "../../src/cli/text.c"
 #include "../../src/cli/url.c"
@@ -199,6 +200,58 @@ static void test_model_scopes_and_epoch(void **state)
     model_done(&model);
 }
 
+static void test_model_currency_and_time_zone(void **state)
+{
+    (void)state;
+    struct model model;
+    model_init(&model);
+    assert_applied(&model, "{\"type\":\"hello\"}", MODEL_NOTHING); /* of an older server */
+    assert_string_equal(model.currency, "CNY");
+    assert_int_equal(model.offset_minutes, 480);
+    assert_applied(&model, "{\"type\":\"hello\",\"currency\":\"KWD\",\"time_zone\":\"-09:30\"}",
+                   MODEL_NOTHING);
+    assert_string_equal(model.currency, "KWD");
+    assert_int_equal(model.offset_minutes, -570);
+    assert_applied(&model, "{\"type\":\"hello\",\"currency\":\"e\\u20ac\",\"time_zone\":\"here\"}",
+                   MODEL_NOTHING);
+    assert_applied(&model, "{\"type\":\"hello\",\"currency\":\"euros, all of them\"}",
+                   MODEL_NOTHING);
+    assert_string_equal(model.currency, "KWD");
+    assert_int_equal(model.offset_minutes, -570);
+    assert_applied(&model, "{\"type\":\"hello\",\"time_zone\":\"UTC\"}", MODEL_NOTHING);
+    assert_int_equal(model.offset_minutes, 0);
+    assert_applied(&model, "{\"type\":\"hello\",\"currency\":5}", MODEL_BAD);
+    model_done(&model);
+}
+
+static void test_model_of_what_is_unavailable(void **state)
+{
+    (void)state;
+    struct model model;
+    model_init(&model);
+    assert_applied(&model,
+                   "{\"type\":\"snapshot\",\"epoch\":\"a\",\"topics\":{"
+                   "\"host/h\":{\"all\":{\"orders\":3}}}}",
+                   MODEL_SNAPSHOT);
+    assert_false(model.topics[0]->held);
+    assert_applied(&model,
+                   "{\"type\":\"snapshot\",\"epoch\":\"a\",\"topics\":{},\"errors\":["
+                   "{\"topic\":\"host/h\",\"code\":\"unavailable\",\"error\":\"later\"},"
+                   "{\"topic\":\"host/x\",\"code\":\"unavailable\"}]}",
+                   MODEL_UNAVAILABLE);
+    assert_int_equal(model.topic_count, 1);
+    assert_true(model.topics[0]->held);
+    assert_int_equal(model.topics[0]->all.orders, 3);
+    assert_true(model.problem[0]);
+    assert_applied(&model,
+                   "{\"type\":\"snapshot\",\"epoch\":\"a\",\"topics\":{"
+                   "\"host/h\":{\"all\":{\"orders\":4}}}}",
+                   MODEL_SNAPSHOT);
+    assert_false(model.topics[0]->held);
+    assert_string_equal(model.problem, "");
+    model_done(&model);
+}
+
 static void test_model_boards_and_tickers(void **state)
 {
     (void)state;
@@ -292,12 +345,6 @@ static void test_text(void **state)
     assert_text(&out, "鹤峰… ");
     text_append_left(&out, SLICE("abc"), 0);
     assert_text(&out, "");
-    text_append_money(&out, 158000);
-    assert_text(&out, "¥1,580.00");
-    text_append_money(&out, -5);
-    assert_text(&out, "-¥0.05");
-    text_append_money(&out, INT64_MIN);
-    assert_text(&out, "-¥92,233,720,368,547,758.08");
     text_append_count(&out, 0);
     assert_text(&out, "0");
     text_append_count(&out, 1234567);
@@ -308,6 +355,27 @@ static void test_text(void **state)
     text_disarm(evil);
     assert_string_equal(evil, "a?[2Jb???");
     buffer_done(&out);
+}
+
+static void assert_money(int64_t minor, const char *currency, const char *expected)
+{
+    struct buffer out = BUFFER_INIT;
+    money_append(&out, minor, currency);
+    assert_text(&out, expected);
+    buffer_done(&out);
+}
+
+static void test_money(void **state)
+{
+    (void)state;
+    assert_money(158000, "CNY", "¥1,580.00");
+    assert_money(-5, "CNY", "-¥0.05");
+    assert_money(INT64_MIN, "CNY", "-¥92,233,720,368,547,758.08");
+    assert_money(158000, "JPY", "JPY 158,000");
+    assert_money(INT64_MIN, "JPY", "-JPY 9,223,372,036,854,775,808");
+    assert_money(158005, "KWD", "KWD 158.005");
+    assert_money(158005, "UYW", "UYW 15.8005");
+    assert_money(158005, "EUR", "EUR 1,580.05");
 }
 
 static void test_latency(void **state)
@@ -341,9 +409,12 @@ int main(void)
         cmocka_unit_test(test_ack),
         cmocka_unit_test(test_other_replies),
         cmocka_unit_test(test_model_scopes_and_epoch),
+        cmocka_unit_test(test_model_currency_and_time_zone),
+        cmocka_unit_test(test_model_of_what_is_unavailable),
         cmocka_unit_test(test_model_boards_and_tickers),
         cmocka_unit_test(test_model_series),
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_money),
         cmocka_unit_test(test_latency),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
