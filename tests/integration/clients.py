@@ -337,8 +337,9 @@ def metrics(daemon):
     return {name: float(value) for name, value in rows}
 
 
-async def feed(daemon, messages, window=48, on_ack=None):
-    """Posts messages in order, windowed; reconnects, and sends again what was not acked."""
+async def feed(daemon, messages, window=48, on_ack=None, pause=None):
+    """Posts messages in order, windowed; reconnects, and sends again what was not acked. pause(n):
+    seconds to wait before the nth message."""
     path, subprotocol = INGEST
     done = 0
     counts = {"accepted": 0, "duplicates": 0, "parked": 0}
@@ -349,8 +350,14 @@ async def feed(daemon, messages, window=48, on_ack=None):
                 base = sent = done
                 while done < len(messages):
                     while sent < min(len(messages), done + window):
+                        if pause:
+                            await asyncio.sleep(pause(sent))
+                            if sent == len(messages):
+                                break  # there were to be more when the pause began
                         await ws.send(messages[sent])
                         sent += 1
+                    if sent == done:
+                        break
                     message = json.loads(await ws.recv())
                     if message["type"] != "ack":
                         continue

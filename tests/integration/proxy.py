@@ -122,7 +122,7 @@ class Held:
         return asyncio.get_running_loop().create_future()
 
     def takes(self, name, at, message):
-        if (self.message is not None or (self.name, self.at) != (name, at)
+        if (self.message is not None or self.name not in (None, name) or self.at != at
                 or self.when and not self.when(message)):
             return False
         self._left -= 1
@@ -138,7 +138,7 @@ class Held:
         return self._caught.is_set()
 
     def wait(self, timeout=30):
-        assert self._caught.wait(timeout * PATIENCE), f"no {self.name} came by"
+        assert self._caught.wait(timeout * PATIENCE), f"no {self.name or 'message'} came by"
         return self
 
     def release(self):
@@ -339,7 +339,7 @@ class Proxy:
     # What tests ask.
 
     def catch(self, name, at="request", nth=1, when=None):
-        """A trap for the nth such message from now on. at: "request" is before Redis sees it,
+        """A trap for the nth such message from now on, or of any name if that is None. at: "request" is before Redis sees it,
         "reply" after Redis did it. when(message): which ones count."""
         trap = Held(self._traps, name, at, nth, when)
         self._traps.append(trap)

@@ -12,7 +12,8 @@ HOUR = 3600_000
 
 
 class Traffic:
-    """catalog: to be acked before the rest. streams: one list of events per connection."""
+    """catalog: to be acked before the rest. streams: one list of events per connection. distinct:
+    what the model has to hear of, in an order that does."""
 
     def __init__(self, seed, events, now, connections=8, duplicates=0.03, refunds=0.20,
                  prefix="o", hosts=40, sessions=30, products=300, counties=150):
@@ -30,7 +31,10 @@ class Traffic:
         self.catalog = self._catalog()
         self.streams = [[] for _ in range(connections)]
         self.distinct = list(self.catalog)
-        self._generate(events, duplicates, refunds)
+        self._shares = refunds, duplicates
+        self._orders = 0
+        self._change = None  # set by plain()
+        self._generate(events, range(connections))
 
     def _catalog(self):
         catalog = [{"type": "host", "host_id": h, "name": f"主播 {h}", "time": self.now}
@@ -49,26 +53,40 @@ class Traffic:
         """Zipf-like: the first ones far more often than the last."""
         return items[int(len(items) * self.random.random() ** 3)]
 
-    def _generate(self, events, duplicates, refunds):
-        count = len(self.streams)
-        n_refunds, n_duplicates = int(events * refunds), int(events * duplicates)
+    def more(self, stream, events=160):
+        """As much more for one stream. Returns what is new to the model."""
+        known = len(self.distinct)
+        self._generate(events, [stream])
+        return self.distinct[known:]
+
+    def plain(self, change=lambda event: None):
+        """Retries that leave something out are dropped, and each order is changed, of what there
+        is and of all that is still to come."""
+        known = set(map(id, self.distinct))
+        for stream in self.streams:
+            stream[:] = [event for event in stream if id(event) in known]
+        for event in self.distinct:
+            change(event)
+        self._change = change
+
+    def _generate(self, events, streams):
+        refunds, duplicates = (int(events * share) for share in self._shares)
         made = []  # (place in time, stream, event)
-        for number in range(events - n_refunds - n_duplicates):
-            order = self._order(number)
-            made.append((self.random.random(), self.random.randrange(count), order))
+        for _ in range(events - refunds - duplicates):
+            made.append((self.random.random(), self.random.choice(streams), self._order()))
         # At most three refunds an order, of a third of it at most: any of them fit in any order.
         refundable = [m for m in made if m[2]["amount"] >= 3] * 3
-        for number, (place, stream, order) in enumerate(self.random.sample(refundable, n_refunds)):
-            made.append(self._refund(number, place, stream, order))
+        for number, (place, stream, order) in enumerate(self.random.sample(refundable, refunds)):
+            made.append(self._refund(number, place, stream, streams, order))
         self.distinct += [event for _, _, event in made]
-        made += [self._retry(*m) for m in self.random.choices(made, k=n_duplicates)]
+        made += [self._retry(streams, *m) for m in self.random.choices(made, k=duplicates)]
         made.sort(key=lambda m: m[0])
         for _, stream, event in made:
             self.streams[stream].append(event)
 
-    def _order(self, number):
+    def _order(self):
         r = self.random
-        order = {"type": "order", "order_id": f"{self.prefix}:{number:08}",
+        order = {"type": "order", "order_id": f"{self.prefix}:{self._orders:08}",
                  "product_id": self._pick(self.products), "quantity": r.randint(1, 5),
                  "amount": r.randint(0, 30_000), "time": self._time()}
         if r.random() < 0.7:
@@ -81,6 +99,9 @@ class Traffic:
             order["county"] = self._pick(self.counties)
         if r.random() < 0.3:
             order["platform"] = r.choice(self.platforms)
+        if self._change:
+            self._change(order)
+        self._orders += 1
         return order
 
     def _time(self):
@@ -92,7 +113,7 @@ class Traffic:
             return self.now - self.random.randrange(36 * HOUR)
         return self.now - self.random.randrange(72 * HOUR, 20 * 24 * HOUR)
 
-    def _refund(self, number, place, stream, order):
+    def _refund(self, number, place, stream, streams, order):
         """One in five comes before its order, and half of them on any connection."""
         r = self.random
         refund = {"type": "refund", "order_id": order["order_id"], "refund_id": f"r{number}",
@@ -101,13 +122,13 @@ class Traffic:
         if r.random() < 0.5:
             refund["quantity"] = r.randint(0, order["quantity"] // 3)
         place = r.uniform(0, place) if r.random() < 0.2 else r.uniform(place, 1)
-        return place, stream if r.random() < 0.5 else r.randrange(len(self.streams)), refund
+        return place, stream if r.random() < 0.5 else r.choice(streams), refund
 
-    def _retry(self, place, stream, event):
+    def _retry(self, streams, place, stream, event):
         """The same again on any connection; or, after it on its own, with fewer fields."""
         r = self.random
-        if r.random() < 0.5:
-            return r.random(), r.randrange(len(self.streams)), event
+        if self._change or r.random() < 0.5:
+            return r.random(), r.choice(streams), event
         fewer = {k: v for k, v in event.items() if k not in ("platform", "county", "time")}
         if "host_id" in fewer:
             fewer.pop("session_id", None)

@@ -60,9 +60,7 @@ def prepare(scene):
     """Traffic for losses: in many small commits; and without retries that state less than their
     order, which would be another order if that is lost."""
     scene.slow().size = 8
-    whole = {id(event) for event in scene.traffic.distinct}
-    scene.traffic.streams = [[event for event in stream if id(event) in whole]
-                             for stream in scene.traffic.streams]
+    scene.traffic.plain()
 
 
 # The ledger.

@@ -227,7 +227,9 @@ def test_other_lanes_wait_while_a_commit_is_half_done(world, caught):
         fenced = metric(other, "commits_fenced_total")
         Connection(caught.redis).send(*caught.commands[1:3])
         assert tool.post(*orders("other", ORDERS), *orders(caught.uid)).accepted == ORDERS
-        assert metric(other, "commits_fenced_total") == fenced + 1
+        # Or its health check, which comes once a second, saw it before.
+        assert (metric(other, "commits_fenced_total") == fenced + 1
+                or "the data set is gone, or unreadable" in other.log)
         assert "half of a commit" in other.log and "it is finished" in other.log
     caught.held.cut()
     caught.tool.settle()

@@ -157,7 +157,7 @@ def play(seed):
                             config={"redis.lease_ms": LEASE_MS, "redis.checkpoint_ms": 200})
         with scene.load() as load:
             chaos = Chaos(world, scene, load, chance)
-            while load.running():
+            while not load.passed():
                 chaos.strike()
                 chaos.meanwhile(chance.randrange(60))
         for daemon in scene.daemons:

@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from clients import background, feed
 from harness import RedisServer, wait_for
 from losses import (check_epochs, check_loss_is_told, check_survivors, holds, ledger, losses_told,
                     prepare, wait_for_commits)
@@ -121,20 +120,6 @@ def test_the_old_master_comes_back_as_a_master(pair):
     assert new == last != newer, "the new master's epoch, the old one's, and the new one's again"
 
 
-def feed_noting_acks(scene):
-    """As scene.feed(), and how many messages of each connection are acked."""
-    acked = [0] * len(scene.traffic.streams)
-
-    def noted(place):
-        def note(done):
-            acked[place] = done
-        return note
-    messages = scene.traffic.messages(scene.size)
-    futures = [background.submit(feed(scene.daemon, m, scene.window, noted(i)))
-               for i, m in enumerate(messages)]
-    return futures, acked
-
-
 @pytest.mark.parametrize("moment", range(3))
 def test_with_durable_replicas_nothing_acked_is_lost(pair, moment):
     """At a random moment the replica gets no more; the master commits on, and is killed for good.
@@ -143,26 +128,24 @@ def test_with_durable_replicas_nothing_acked_is_lost(pair, moment):
     chance = random.Random(moment)
     scene = pair.scene(events=4000, config={"redis.durability": "replicas:1"})
     prepare(scene)
-    futures, acked = feed_noting_acks(scene)
-    enough = chance.randrange(20, 300)
-    wait_for(lambda: sum(acked) >= enough or all(f.done() for f in futures), 60, "some acks")
+    load = scene.load()
+    load.wait_acks(chance.randrange(20, 300))
     pair.promote()
     asked = scene.proxy.seen["wait"]
     wait_for(lambda: scene.proxy.seen["wait"] >= asked + 5, 30, "the daemon to ask for replicas")
     behind = pair.redis.client().get(VERSION) != pair.replica.client().get(VERSION)
     pair.redis.kill()
     wait_for(lambda: not ready(scene.daemon), 10, "the daemon to notice")
-    assert not all(f.done() for f in futures), "the traffic was over too soon"
-    at_failover, records = list(acked), ledger(pair.replica)
-    for done, stream in zip(at_failover, scene.traffic.streams):
-        lost = [e for e in stream[:done * scene.size] if not holds(records, e)]
+    at_failover, records = load.acks, ledger(pair.replica)
+    for stream in load.streams:
+        lost = [e for e in stream.events[:stream.acked * scene.size] if not holds(records, e)]
         assert lost == [], "acked, and not on the replica"
     scene.proxy.redis = pair.replica
     wait_told(scene.daemon, behind)  # viewers may have seen what was not acked
-    assert acked == at_failover, "an ack without a replica"
+    assert load.acks == at_failover, "an ack without a replica"
     pair.follower(pair.replica)
     scene.proxy.latency(None)
-    finish(futures)
+    load.finish()
     assert check_survivors(scene, pair.replica) == 0
     if behind:
         check_loss_is_told(scene.daemon)

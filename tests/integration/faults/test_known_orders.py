@@ -121,8 +121,9 @@ def test_a_daemon_that_joins_later(world, daemon):
             assert newcomer.verdict(order("w", 1)) == "duplicate"
         wait_knows(daemon)  # the other one fell silent
         before = hmgets(world.redis)
-        assert tool.verdict(order("x", 1)) == "accepted"
-        assert hmgets(world.redis) == before
+        for event in orders("x", 20):
+            assert tool.verdict(event) == "accepted"
+        assert hmgets(world.redis) - before <= 3, "of an id in a thousand it is not sure"
         assert tool.verdict(order("v", 1)) == "duplicate"
 
 

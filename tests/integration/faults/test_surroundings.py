@@ -57,7 +57,6 @@ def test_the_disk_of_redis_is_full_under_load(folder, disk):
         load.wait_acks(5)
         disk.full()
         trouble.endure()
-        assert load.running()
         disk.room()
     trouble.check_over()
     assert sum(r.accepted + r.parked for r in load.results) == scene.distinct, "none came twice"
@@ -98,7 +97,6 @@ def test_the_disk_is_full_under_the_embedded_redis(folder, disk, monkeypatch):
         assert problem(daemon)
         viewer = scene.viewers[0]
         viewer.wait(lambda: viewer.stale, 15, "stale: true")
-        assert load.running()
         disk.room()
         wait_ready(daemon, 30)
         tool.wait(lambda: stores(tool)[-1:] == ["available"])

@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -22,9 +23,13 @@ QUICK_PINGS = {"limits.ping_idle_ms": 1000, "limits.ping_wait_ms": 1000,
                "limits.handshake_ms": 1000}
 
 
+# However slow the machine is, nobody takes too long by that alone.
+AT_LEISURE = {"limits.handshake_ms": 120_000, "limits.message_ms": 120_000}
+
+
 @pytest.fixture
 def witness(folder):
-    witness = Witness(Daemon(folder, RedisServer(folder)))
+    witness = Witness(Daemon(folder, RedisServer(folder), AT_LEISURE))
     yield witness
     witness.stop()
 
@@ -51,18 +56,16 @@ def test_half_open_connections_are_dropped(folder):
     boards = [f"host/{'x' * 60}{n}" for n in range(256)]
     for peer in full:
         peer.send(text({"type": "subscribe", "topics": boards}))
-    wait_for(lambda: metric(daemon, "ingest_connections") == 51, 10, "all tools")
-    looks = 0
+    assert metric(daemon, "ingest_connections_total") == 51
+    all_there = time.monotonic()
 
     def all_gone():
-        nonlocal looks
-        looks += 1
         witness.post()
         return descriptors(daemon) <= witness.descriptors
     wait_for(all_gone, 30, "half-open connections to be dropped")
     witness.wait_gone()
     assert all(peer.close_code() is None for peer in silent), "no goodbye to nobody"
-    assert looks > 10, "they were dropped before they can have been found silent"
+    assert time.monotonic() - all_there > 0.9, "they can't have been found silent"
     witness.check()
     os.kill(crowd.pid, signal.SIGCONT)  # it finds itself cut off
     crowd.wait("frozen", lambda s: s["closes"] == 100)
