@@ -5,11 +5,12 @@ import pty
 import re
 import signal
 import subprocess
+import threading
 from datetime import datetime, timezone
 
 import pytest
 
-from clients import Tool, get, lines, totals
+from clients import Tool, get, lines, metrics, totals
 from events import order, refund, session
 from harness import BUILD, PATIENCE, Daemon, free_port, livetally, now_ms, popen, wait_for
 
@@ -97,13 +98,18 @@ def test_post_resends_across_a_kill_of_the_daemon(folder, redis, uid):
     port = daemon.address[1]
     daemon.listen = (f"127.0.0.1:{port}",)
     events = [order(uid, n, amount=n) for n in range(30_000)]
-    path = folder.path / "events.ndjson"
-    path.write_text(lines(events))
-    posting = start("post", daemon.url, path)
+    posting = start("post", daemon.url, stdin=subprocess.PIPE)
+    posting.stdin.write(lines(events[:5000]) + "\n")
+    posting.stdin.flush()
     wait_for(lambda: totals(daemon, "total")["topics"]["total"]["all"]["orders"] > 1000, 20)
+    redis.freeze()
+    writing = threading.Thread(target=posting.stdin.write, args=(lines(events[5000:]),))
+    writing.start()
+    wait_for(lambda: metrics(daemon)["livetally_queued_events"] > 1000, 20, "some to be under way")
     daemon.kill()
-    assert posting.poll() is None, "it finished too soon to prove anything"
+    redis.thaw()
     daemon.restart()
+    writing.join()
     out, err = posting.communicate(timeout=60 * PATIENCE)
     assert posting.returncode == 0, (out, err)
     m = totals(daemon, "total")["topics"]["total"]["all"]

@@ -10,7 +10,7 @@ import websockets
 
 from clients import INGEST, LIVE, background, connect, encode, totals
 from events import order
-from harness import Daemon, popen, wait_for
+from harness import PATIENCE, Daemon, popen, wait_for
 
 TOOLS, VIEWERS, RESTARTS = 4, 60, 3
 HURRY = 20  # clients wait this many times less than they are told to
@@ -149,7 +149,7 @@ def test_a_restart_refuses_nobody_and_counts_everything_once(folder, redis, held
         daemon.start()
     wait_for(lambda: crowd.viewers_served >= VIEWERS * (RESTARTS + 1), 20, "all to be back")
     crowd.stopping = True
-    running.result(30)
+    running.result(30 * PATIENCE)
     assert crowd.refused == []
     assert crowd.rejected == []
     # Each order has one verdict, and none had to be posted again to get it.
@@ -171,7 +171,7 @@ def test_who_comes_while_nobody_is_there_waits(folder, redis, held):
     """More than the daemon's own backlog: the unit's Backlog is what counts."""
     daemon = HandedDaemon(folder, redis, held)
     daemon.stop()
-    waiting = [socket.create_connection(held.getsockname(), timeout=20) for _ in range(1500)]
+    waiting = [socket.create_connection(held.getsockname(), timeout=20 * PATIENCE) for _ in range(1500)]
     for peer in waiting:
         peer.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
     daemon.start()

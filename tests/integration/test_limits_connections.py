@@ -115,8 +115,7 @@ WAYS = [(True, end_by_close), (True, Raw.close), (True, Raw.reset), (True, end_b
 
 def test_places_come_back_however_a_connection_ends(folder, redis):
     """After each way to end there is room for exactly as many as before."""
-    daemon = Daemon(folder, redis, {"limits.connections_per_address": 4,
-                                    "limits.handshake_ms": 300, **NO_PROXIES})
+    daemon = Daemon(folder, redis, {"limits.connections_per_address": 4, **NO_PROXIES})
     sockets = descriptors(daemon)
     for shake, end in WAYS:
         peers = [Raw(daemon, shake=shake, source="127.0.0.2") for _ in range(4)]
