@@ -75,6 +75,7 @@ struct cell_index {
 /* The changes of cells, numbered from 0; number i is at i & mask. See group_changes_mark(). */
 struct change_log {
     uint64_t count; /* so far */
+    uint64_t first; /* those before it were gone when the log grew */
     uint64_t cut;   /* group->changed at the last mark: what changed after it is listed */
     uint32_t mask;
     uint32_t places[];
@@ -165,7 +166,7 @@ uint64_t group_changes_mark(struct group *group);
 
 static inline bool group_changes_gone(const struct group *group, uint64_t seen)
 {
-    return group->log == NULL || seen > group->log->count ||
+    return group->log == NULL || seen < group->log->first || seen > group->log->count ||
            group->log->count - seen > (uint64_t)group->log->mask + 1;
 }
 

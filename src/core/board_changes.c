@@ -25,14 +25,16 @@ static struct change_log *log_new(uint32_t size)
     return log;
 }
 
-/* The numbers of the changes stay, and with them their places modulo the size. */
+/* The numbers of the changes stay, and with them their places modulo the size. What was gone stays
+ * so, though there would be room for it now. */
 static struct change_log *grow(struct change_log *old)
 {
     struct change_log *log = log_new((old->mask + 1) * 2);
 
     log->count = old->count;
     log->cut = old->cut;
-    for (uint64_t i = old->count - old->mask - 1; i < old->count; i++)
+    log->first = old->count - old->mask - 1;
+    for (uint64_t i = log->first; i < old->count; i++)
         log->places[i & log->mask] = old->places[i & old->mask];
     free(old);
     return log;

@@ -166,6 +166,32 @@ static void test_bounded(void **state)
     free(world.group.sums);
 }
 
+/* What a reader missed before the list grew is gone, though the longer one has room for it. */
+static void test_gone_when_it_grows(void **state)
+{
+    struct world world = {.seed = 5, .version = 1};
+    uint64_t seen;
+    uint32_t size;
+    (void)state;
+
+    for (int i = 0; i < 1023; i++)
+        add_cell(&world);
+    seen = group_changes_mark(&world.group);
+    world.version++;
+    for (uint32_t place = 0; !group_changes_gone(&world.group, seen); place++)
+        change(&world, place);
+    assert_true(world.group.log->count > world.group.log->mask);
+    size = world.group.log->mask + 1;
+    while (world.group.log->mask + 1 == size)
+        add_cell(&world);
+    assert_true(world.group.log->count - seen <= world.group.log->mask + 1);
+    assert_true(group_changes_gone(&world.group, seen));
+    assert_false(group_changes_gone(&world.group, world.group.log->count - size));
+    group_changes_forget(&world.group);
+    free(world.group.cells);
+    free(world.group.sums);
+}
+
 /* A cell is listed once between two looks, however often it sells. */
 static void test_listed_once(void **state)
 {
@@ -232,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_gone_when_it_grows),
         cmocka_unit_test(test_listed_once),
         cmocka_unit_test(test_groups_listed),
     };
