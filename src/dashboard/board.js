@@ -28,7 +28,7 @@ class Row {
     const amount = el('td', { class: 'amount', role: 'cell' }, this.amount.node);
     this.node = el('tr', { role: 'row' },
       el('td', { class: 'rank', role: 'cell' }, this.rank.node),
-      el('th', { class: 'name', scope: 'row', role: 'rowheader' }, link),
+      el('th', { class: 'name', dir: 'auto', scope: 'row', role: 'rowheader' }, link),
       amount,
       el('td', { class: 'orders', role: 'cell' }, this.orders.node),
       el('td', { class: 'back', role: 'cell' }, this.refunded.node),

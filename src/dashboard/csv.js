@@ -1,13 +1,14 @@
 /*
  * Tables as CSV files that spreadsheets open as they are. Names come from outside: one that begins
- * like a formula would be run by the spreadsheet, so it gets an apostrophe in front.
+ * like a formula (in wide characters too, which some take for the same) would be run by the spreadsheet,
+ * so it gets an apostrophe in front.
  */
 
 /* A cell: numbers as they are, everything else as text. */
 export function csvCell(value) {
   if (typeof value === 'number') return String(value);
   let cell = String(value ?? '');
-  if (/^[\s]*[=+\-@\t\r]/.test(cell) && !/^-?\d+(\.\d+)?$/.test(cell)) cell = `'${cell}`;
+  if (/^\s*[=+\-@\t\r＝＋－＠]/.test(cell) && !/^-?\d+(\.\d+)?$/.test(cell)) cell = `'${cell}`;
   return /[",\r\n;]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 

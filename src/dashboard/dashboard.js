@@ -238,7 +238,7 @@ function makeHeading(screen) {
   }
   title();
   return el('div', { class: 'heading' },
-    el('div', {}, el('p', { class: 'kind' }, what), el('h1', {}, name.node), el('p', { class: 'id' }, note.node)),
+    el('div', {}, el('p', { class: 'kind' }, what), el('h1', { dir: 'auto' }, name.node), el('p', { class: 'id' }, note.node)),
     el('p', { class: 'said', role: 'status' }, said.node),
     el('button', { type: 'button', onclick: () => copyLink(said) }, page.t('copyLink')),
     el('a', { class: 'button', href: '#/' }, page.t('back')));

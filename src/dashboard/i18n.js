@@ -68,8 +68,8 @@ export const TEXTS = {
   asOf: ['As of', '数据截至'],
   inUnit: ['{what} ({unit})', '{what}（{unit}）'],
   spoken: [
-    '{title}: {gross}, net {net}, {orders} orders',
-    '{title}：{gross}，净额 {net}，{orders} 单',
+    '{title}: {gross}, net {net}, {orders}',
+    '{title}：{gross}，净额 {net}，{orders}',
   ],
   ordersOf: ['{orders} orders', '{orders} 单'],
   oneOrder: ['1 order', '1 单'],

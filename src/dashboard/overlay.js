@@ -10,7 +10,7 @@
 
 import { Attribute, el, Style, Text } from './dom.js';
 import {
-  amountThatFits, formatAmount, formatCount, formatPercent, pickLanguage, widthOf,
+  amountThatFits, formatAmount, formatCount, formatPercent, pickLanguage,
 } from './format.js';
 import { text } from './i18n.js';
 import { Live } from './livetally.js';
@@ -22,7 +22,6 @@ const TICKER_MS = 600; // between changes: faster than that nobody reads
 const NAMES_MAX = 500; // product names remembered
 const GRACE_MS = 2000; // a daemon that can't read says so after as long
 const PRICE = [11, 6]; // figures, and of them before the point
-const LONG_SUMS = [14, 19]; // in figures
 
 const options = readOptions(new URLSearchParams(location.search));
 const { lang, session } = options;
@@ -64,22 +63,32 @@ function makeTotal() {
   const title = new Text();
   const sum = new Text();
   const orders = new Text();
-  const line = el('p', { class: 'amount sum' }, sum.node);
-  const long = new Attribute(line, 'data-long');
+  const figures = el('span', {}, sum.node);
+  const width = new Style(figures, '--em');
   const node = el('section', { class: 'card total' },
-    el('h2', {}, title.node), line, el('p', { class: 'count' }, orders.node));
+    el('h2', { dir: 'auto' }, title.node), el('p', { class: 'amount sum' }, figures),
+    el('p', { class: 'count' }, orders.node));
+  let shape; // of the sum as it was measured
 
   function draw({ scope }) {
     const metrics = session ? scope.all : scope.today;
     const exact = amount(metrics.gross);
     title.set(scope.title ?? t(session ? 'soldSession' : 'soldToday'));
     sum.set(exact);
-    long.set(String(LONG_SUMS.filter((most) => widthOf(exact) >= most).length));
     orders.set(metrics.orders === 1 ? t('oneOrder')
       : t('ordersOf', { orders: formatCount(metrics.orders, { lang }) }));
     return true;
   }
-  return { node, draw };
+
+  /* A sum that is cut off is another sum: how wide it is, changes with the number of figures alone. */
+  function fit() {
+    const now = sum.shown.replace(/\d/g, '0');
+    if (now === shape) return;
+    shape = now;
+    const em = parseFloat(getComputedStyle(figures).fontSize);
+    width.set((figures.getBoundingClientRect().width / em).toFixed(2));
+  }
+  return { node, draw, fit };
 }
 
 function makeGoal() {
@@ -109,7 +118,7 @@ function makeRow(parent) {
   const name = new Text();
   const times = new Text();
   const sum = new Text();
-  const node = el('div', { class: 'row' }, share, el('span', { class: 'name' }, name.node),
+  const node = el('div', { class: 'row' }, share, el('span', { class: 'name', dir: 'auto' }, name.node),
     el('span', { class: 'times' }, times.node), el('span', { class: 'amount' }, sum.node));
   parent.append(node);
   return {
@@ -320,6 +329,7 @@ function draw() {
     if (!waiting.has(part.topic)) continue;
     const hidden = !values[needs[part.name]] || !part.draw(values);
     if (part.node.hidden !== hidden) part.node.hidden = hidden;
+    if (!hidden) part.fit?.();
   }
   waiting.clear();
   if (renamed) for (const part of parts) part.rename?.();

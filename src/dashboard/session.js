@@ -7,7 +7,7 @@ import { linkTo } from './route.js';
 
 export function makeSession(page, { scope }) {
   const host = new Text();
-  const link = el('a', {}, host.node);
+  const link = el('a', { dir: 'auto' }, host.node);
   const href = new Attribute(link, 'href');
   const hostLabel = new Attribute(link, 'aria-label'); // while the name is still to come
   const percent = new Text();

@@ -14,6 +14,7 @@ const MOVE_AT_MOST = 2; // new orders at a time
 const REST_MS = 500;
 const FLOOD_REST_MS = 1000; // while the whole list changes each time
 const COLUMNS = ['time', 'host', 'product', 'county', 'units', 'amount'];
+const NAMES = ['host', 'product']; // in any script, whichever way it runs
 
 class Row {
   constructor(page) {
@@ -29,7 +30,8 @@ class Row {
     this.links = attributes('href');
     this.labels = attributes('aria-label'); // while a name is still to come
     this.cells = COLUMNS.map((key) => (
-      el('td', { role: 'cell', class: key }, linked[key] ?? this.texts[key].node)));
+      el('td', { role: 'cell', class: key, dir: NAMES.includes(key) ? 'auto' : undefined },
+        linked[key] ?? this.texts[key].node)));
     hint(this.cells.at(-1), () => this.order && page.exact(this.order.amount));
     this.node = el('tr', { role: 'row' }, ...this.cells);
   }

@@ -120,7 +120,7 @@ export function makeTotal(page, { scope, session = false, note }) {
       title: heading,
       gross: page.exact(metrics.gross),
       net: page.exact(metrics.net),
-      orders: page.count(metrics.orders),
+      orders: page.orders(metrics.orders),
     }));
   }
 
@@ -134,7 +134,7 @@ export function makeTotal(page, { scope, session = false, note }) {
       ...COLUMNS.map((key) => (
         ['gross', 'refunded', 'net'].includes(key) ? page.plain(metrics[key]) : metrics[key])),
     ]);
-    return { name: 'totals', header: ['period', ...COLUMNS], rows };
+    return { name: scope.replace(/[^\w.-]+/g, '-'), header: ['period', ...COLUMNS], rows };
   }
 
   return {

@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { csvCell, csvText, parseCsv } from '../../src/dashboard/csv.js';
 
 test('what a spreadsheet would run becomes text', () => {
-  for (const evil of ['=1+1', '+1', '-1+2', '@SUM(A1)', '\t=1', '\r=1', ' =1', '-', "=cmd|'/c'!A0"]) {
+  for (const evil of ['=1+1', '+1', '-1+2', '@SUM(A1)', '\t=1', '\r=1', ' =1', '-', "=cmd|'/c'!A0",
+    '＝1+1', '\ufeff=1', '\u3000＠x']) {
     const cell = csvCell(evil);
     assert.match(cell, /^"?'/, JSON.stringify(evil));
   }

@@ -204,6 +204,11 @@ def test_what_is_shown_can_be_saved(browser, still):
         (host, f"{gross // 100}.{gross % 100:02}") for host, gross in expected]
     for panel in ("total", "chart", "counties", "products", "map", "ticker"):
         eventually(lambda: save(browser, panel)[2])
+    open_live(browser, f"{still.url}/#/session/goal")
+    for panel, name in (("total", "session-goal"), ("chart", "series-session-goal"),
+                        ("products", "top-products-session-goal")):
+        eventually(lambda: save(browser, panel)[2])
+        assert save(browser, panel)[0] == f"livetally-{name}.csv", "of what it is, outlives the page"
 
 
 def test_no_formula_is_saved(browser, still):

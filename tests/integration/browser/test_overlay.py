@@ -156,6 +156,28 @@ def test_nothing_of_another_data_set_stays(browser, daemon, redis):
     eventually(lambda: rows(browser, ".ticker", ".name") == ["Other tea"])
 
 
+# Of figures, which part of them is beyond the edge of their card.
+CUT = """
+    return [...document.querySelectorAll('.card:not([hidden]) :is(.sum span, .amount, .percent)')]
+        .filter((node) => node.getBoundingClientRect().right
+            > node.closest('.card').getBoundingClientRect().right - 8)
+        .map((node) => node.textContent);
+"""
+
+
+@pytest.mark.parametrize("width, scale", [(200, 1), (400, 1), (480, 2)])
+def test_figures_are_whole_however_narrow_it_is(browser, daemon, width, scale):
+    """A sum that is cut off is another sum."""
+    post(daemon, *(sale(700 + n, amount=10**10, quantity=100_000) for n in range(20)))
+    for lang in ("en", "zh"):
+        browser.size(width, 640, phone=False)
+        browser.open(f"{daemon.url}/overlay?session={SESSION}&scale={scale}&lang={lang}")
+        eventually(lambda: is_shown(browser) and rows(browser, ".ticker", ".amount"))
+        eventually(lambda: browser.js(CUT) == [])
+    large = browser.js("return getComputedStyle(document.querySelector('.sum span')).fontSize")
+    assert 8 < float(large.removesuffix("px")) <= 2.1 * 16 * scale
+
+
 def test_the_address_chooses(browser, daemon):
     open_overlay(browser, daemon, "show=ticker,total,nonsense&theme=light&scale=2")
     eventually(lambda: is_shown(browser))
