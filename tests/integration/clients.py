@@ -373,6 +373,26 @@ async def feed(daemon, messages, window=48, on_ack=None, pause=None):
     return SimpleNamespace(**counts, rejected=rejected)
 
 
+class Endless:
+    """Messages for feed(): there is always one more, as make() returns it, until stop()."""
+
+    def __init__(self, make):
+        self._make = make
+        self._made = []
+        self._open = True
+
+    def __len__(self):
+        return len(self._made) + self._open
+
+    def __getitem__(self, number):
+        if number == len(self._made):
+            self._made.append(self._make())
+        return self._made[number]
+
+    def stop(self):
+        self._open = False
+
+
 def feed_all(streams, window=48, on_ack=None):
     """streams: (daemon, messages) of each connection, all at the same time. Returns futures."""
     return [background.submit(feed(daemon, messages, window, on_ack))

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from clients import Tool, Viewer
-from harness import BUILD, Daemon, Folder, RedisServer
+from harness import BUILD, Daemon, Folder, RedisServer, keep_clear_of_midnight
 
 _uids = itertools.count(1)
 
@@ -32,6 +32,17 @@ def pytest_runtest_makereport(item):
         place = value if isinstance(value, Folder) else getattr(value, "folder", None)
         if isinstance(place, Folder):
             report.sections.extend(place.log_tails())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def module_within_a_day():
+    """What a module begins with is of the same day for most of its tests."""
+    keep_clear_of_midnight(90)
+
+
+@pytest.fixture(autouse=True)
+def within_a_day():
+    keep_clear_of_midnight(45)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ Nothing here waits by the clock: wait_for() polls a condition and has a deadline
 is started is stopped by its process id, at the latest when the test ends.
 """
 import ctypes
+import itertools
 import os
 import re
 import shutil
@@ -22,6 +23,9 @@ BUILD = Path(os.environ.get("LIVETALLY_BUILD") or REPO / "build").resolve()
 PATIENCE = float(os.environ.get("LIVETALLY_PATIENCE") or 1)
 # Size of the big comparisons with the model; smaller with sanitizers.
 EVENTS = int(os.environ.get("LIVETALLY_EVENTS") or 100_000)
+
+DAY_S = 86_400
+BUSINESS_OFFSET_S = 8 * 3600  # business time is UTC+08:00
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -46,10 +50,31 @@ def now_ms():
     return time.time_ns() // 1_000_000
 
 
+_ports = itertools.cycle(range(20_000, 32_000))  # none of them is given by the kernel to others
+_kept = []
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Nobody else's as long as this process lives: a socket of UDP keeps it from other tests."""
+    for port in _ports:
+        keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            keeper.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+            _kept.append(keeper)
+            return port
+        except OSError:
+            keeper.close()
+
+
+def keep_clear_of_midnight(seconds):
+    """Returns when that much time is left of the business day, and of the ledger's generation: what
+    is of today must not be of yesterday before it was looked at."""
+    def left(span, offset=0):
+        return span - (time.time() + offset) % span
+    while min(left(DAY_S, BUSINESS_OFFSET_S), left(31 * DAY_S)) < seconds:
+        time.sleep(1)
 
 
 def process_alive(pid):

@@ -195,7 +195,7 @@ def test_a_viewer_sees_its_topics_only(guarded, keys, uid):
 
 
 def test_the_end_of_a_token_is_the_end_of_its_connections(guarded, keys, uid):
-    token = keys.ending(2)
+    token = keys.ending(4)
     with by_header(Tool, guarded, token) as tool, by_header(Viewer, guarded, token) as viewer, \
             Viewer(guarded) as late:
         late.send({"type": "auth", "token": token})

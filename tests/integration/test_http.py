@@ -218,7 +218,7 @@ def test_large_answers_arrive_whole_also_slowly(shared, tool, uid):
 
 def test_who_does_not_read_his_answer_is_not_waited_for(folder, redis):
     path = folder.path / "s"
-    daemon = Daemon(folder, redis, {"limits.message_ms": 1000}, ("127.0.0.1:0", f"unix:{path}"))
+    daemon = Daemon(folder, redis, {"limits.message_ms": 2000}, ("127.0.0.1:0", f"unix:{path}"))
     count = 'livetally_limit_used{name="connections"}'
     with Tool(daemon) as tool, contextlib.ExitStack() as stack:
         request = f"GET {big_answer(daemon, tool, 'h')} HTTP/1.1\r\nHost: a\r\n\r\n".encode()

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 import ledger
-from clients import Tool, Viewer, feed_all, get, lines, metrics, totals
+from clients import Endless, Tool, Viewer, feed_all, get, lines, metrics, totals
 from events import host, order, session
 from harness import EVENTS, PATIENCE, Daemon, RedisServer, livetallyd, now_ms, wait_for
 from proxy import Proxy
@@ -39,11 +39,17 @@ BIG_GROUPS = {"host=u": "host+product:u", "session=s": "session+product:s",
               "county=422828": "county+product:422828"}
 
 
-def post_sales(daemon, start, products, size, window, on_ack=None):
-    """In the background, `size` orders a message and `window` messages before an ack."""
-    events = [order("u", start + i, product_id=p, session_id="s") for i, p in enumerate(products)]
-    messages = [lines(events[i:i + size]) for i in range(0, len(events), size)]
-    return feed_all([(daemon, messages)], window, on_ack)[0]
+class Sales:
+    """Of one host, one session, one county."""
+
+    def __init__(self):
+        self.sold = []  # products
+
+    def message(self, products):
+        first = len(self.sold)
+        self.sold += products
+        return lines(order("u", first + n, product_id=p, session_id="s")
+                     for n, p in enumerate(products))
 
 
 def wait_for_checkpoint(client):
@@ -56,18 +62,22 @@ def test_groups_loaded_while_checkpoints_run_are_exact(folder):
     had read the cells: what the checkpoint wrote in between was lost, in Redis too."""
     redis = RedisServer(folder, options=IN_MEMORY)
     daemon = Daemon(folder, redis, {"redis.checkpoint_ms": 10})
-    chance, viewer = random.Random(1), Viewer(daemon)
-    sold = [f"p{p}" for p in range(EVENTS // 2)]
-    post_sales(daemon, 0, sold, 500, 48).result(60 * PATIENCE)
+    chance, viewer, sales = random.Random(1), Viewer(daemon), Sales()
+    messages = [sales.message([f"p{p}" for p in range(first, first + 500)])
+                for first in range(0, EVENTS // 2, 500)]
+    feed_all([(daemon, messages)])[0].result(60 * PATIENCE)
     for where in BIG_GROUPS:
         wait_for_checkpoint(redis.client())
-        hot, acks = [f"p{chance.randrange(HOT)}" for _ in range(EVENTS // 20)], []
-        posting = post_sales(daemon, len(sold), hot, 20, 4, acks.append)
+        hot = Endless(lambda: sales.message([f"p{chance.randrange(HOT)}" for _ in range(20)]))
+        acks = []
+        posting = feed_all([(daemon, hot)], 4, acks.append)[0]
         wait_for(lambda: len(acks) > 3, 10, "some acks")
         viewer.subscribe(f"top/products?{where}&period=all&by=orders&n={HOT}")
+        seen = len(acks)
+        wait_for(lambda: len(acks) > seen + 20, 10, "more acks")
+        hot.stop()
         posting.result(60 * PATIENCE)
-        sold += hot
-    want = Counter(sold)
+    want = Counter(sales.sold)
     assert len(viewer.values) == len(BIG_GROUPS)
     for topic in viewer.values:
         viewer.wait_until(lambda v, t=topic: {r["id"]: r["orders"] for r in v[t]["rows"]}

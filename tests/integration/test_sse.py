@@ -240,7 +240,7 @@ def test_without_a_good_token_nothing(guarded, keys):
 
 
 def test_ended_when_the_token_expires(guarded, keys):
-    with Stream(guarded, "total", headers=bearer(keys.ending(2, scope="view"))) as stream:
+    with Stream(guarded, "total", headers=bearer(keys.ending(4, scope="view"))) as stream:
         assert stream.wait_type("snapshot")
         assert stream.wait_closed() == ENDED
         assert stream.messages[-1]["code"] == "token_expired"

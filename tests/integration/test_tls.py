@@ -238,9 +238,14 @@ def test_events_within_tls_also_slowly(own, uid):
     with (Stream(own.daemon, *topics, read=False, connected=own.socket(rcvbuf=4096)) as slow,
           Stream(own.daemon, *topics, connected=own.socket()) as quick, own.tool() as tool):
         count = 0
-        while metrics(own.daemon)["livetally_updates_conflated_total"] < 10:
+
+        def conflated():
+            nonlocal count
             tool.post(*(order(uid, count + n, product_id=f"{uid}-{n}") for n in range(100)))
             count += 100
+            return metrics(own.daemon)["livetally_updates_conflated_total"] >= 10
+
+        wait_for(conflated, 60, "a full socket")
         for stream in (quick, slow):
             if stream is slow:
                 slow.start_reading()

@@ -102,19 +102,31 @@ def test_business_days_of_other_zones(folder, redis, clock, zone, minutes):
 
 # --- midnight -------------------------------------------------------------------------------------
 
+ROUND = 4 * 8
+
+
 def sell_past(clock, moment, daemon):
-    """Orders without a time from four tools, until that moment is past. Returns how many."""
+    """Orders without a time from four tools, until that moment is past: hundreds before the clock
+    gets near it, and hundreds after it. Returns how many."""
     tools = [Tool(daemon) for _ in range(4)]
-    while clock.now() < moment:
+
+    def sell():
         for number, tool in enumerate(tools):
             ident = f"{number}-{tool.sent}"
             tool.send_events(*(order(f"h{n}", ident, amount=n, product_id=f"p{n % 3}")
-                               for n in range(8)))
+                               for n in range(ROUND // 4)))
         tools[0].settle()
+    for _ in range(10):
+        sell()
+    clock.set(moment - 1)
+    rounds_after = 0
+    while rounds_after < 10 or clock.now() < moment + 1:
+        sell()
+        rounds_after += clock.now() > moment
     for tool in tools:
         tool.settle()
         assert tool.rejected == []
-    sent = 8 * sum(tool.sent for tool in tools)
+    sent = ROUND // 4 * sum(tool.sent for tool in tools)
     assert sum(tool.accepted for tool in tools) == sent
     for tool in tools:
         tool.close()
@@ -146,8 +158,7 @@ def test_midnight_under_load(folder, redis, clock, eve):
     client = redis.client()
     with Viewer(daemon) as viewer:
         viewer.subscribe("total", "top/hosts", "host/h1")
-        clock.set(midnight.timestamp() - 2)
-        sent = sell_past(clock, midnight.timestamp() + 1, daemon)
+        sent = sell_past(clock, midnight.timestamp(), daemon)
 
         def settled():
             return days_of(client)[1].get("total", {}).get("total", [0])[0] == sent

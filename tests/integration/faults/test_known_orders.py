@@ -192,15 +192,22 @@ def test_killed_while_it_reads_what_stands_there(world, daemon):
     """Retries and new orders come all the while."""
     with Tool(daemon) as tool:
         assert post_all(tool, orders("u", MANY)) == (MANY, 0)
-    daemon.redis.latency(lambda name, at: 0.1 if name == "hscan" and at == "reply" else 0)
     for turn in range(3):
         daemon.kill()
+        reads = asks_ledger(world, daemon, "hscan")
         daemon.restart()
+        reads.wait()
+        daemon.redis.answer("hscan", "*2\r\n$1\r\n5\r\n*0")  # empty pages without end
+        daemon.redis.latency(lambda name, at: 0.01 if name == "hscan" else 0)
+        reads.release()
         with Tool(daemon) as tool:
             assert post_all(tool, orders("u", 2 * MESSAGE)) == (0, 2 * MESSAGE)
             assert post_all(tool, orders(f"v{turn}", MESSAGE)) == (MESSAGE, 0)
             assert not knows(daemon)[0], "all that came while it was reading"
-    daemon.redis.latency(None)
+        daemon.redis.answer_no_more("hscan")
+        daemon.redis.latency(None)
+    daemon.kill()
+    daemon.restart()
     wait_knows(daemon)
     with Tool(daemon) as tool:
         assert post_all(tool, orders("u", MANY)) == (0, MANY)
