@@ -180,6 +180,7 @@ struct partition {
     struct board *next_board;
     struct catalog *next_catalog;
     struct sync *sync;
+    char looked[48];              /* how far claims looked through the ledger: lua/claim.lua */
     char new_epoch[EPOCH_BYTES];  /* proposed by our claim, or made because writes were lost */
     char loss[256];               /* the last loss, for people */
     char loss_epoch[EPOCH_BYTES]; /* the epoch that ended with it */
@@ -206,9 +207,9 @@ struct partition {
     int64_t next_health_ms, next_renew_ms, next_sync_ms;
     int64_t next_generation_ms;
     const char *ledger_waits; /* why the next generation can't begin; NULL: it may */
-    const char *schema;  /* of the data set, as far as we know: SCHEMA_… */
-    uint32_t day_wanted; /* business day being loaded to become today */
-    uint32_t names_told; /* by partition_totals_changed() */
+    const char *schema;       /* of the data set, as far as we know: SCHEMA_… */
+    uint32_t day_wanted;      /* business day being loaded to become today */
+    uint32_t names_told;      /* by partition_totals_changed() */
     uint64_t catalog_told;
     struct buffer command;
     struct feed_reader reader;

@@ -281,6 +281,16 @@ static void meta_differs(struct partition *partition, struct slice field, struct
     partition->ops.refused(partition->ops.context, text);
 }
 
+/* Through a ledger of which nothing says how it spells ids: some pages with each claim. */
+static void look_on(struct partition *partition, const redisReply *how_far)
+{
+    partition_note_problem(partition, LOG_LEVEL_WARNING,
+                           "somebody deleted the data set's own keys: looking through its ledger "
+                           "for how ids are spelled there");
+    snprintf(partition->looked, sizeof partition->looked, "%.*s", SLICE_ARG(reply_slice(how_far)));
+    claim(partition);
+}
+
 static void claimed(void *context, const redisReply *reply)
 {
     struct partition *partition = context;
@@ -299,6 +309,8 @@ static void claimed(void *context, const redisReply *reply)
             "setuser default +%.*s",
             SLICE_ARG(command), SLICE_ARG(command));
         sync_wait_and_retry(partition, text);
+    } else if (reply_is_array(reply, 2) && reply_is_text(reply->element[0], "looking")) {
+        look_on(partition, reply->element[1]);
     } else if (reply_is_array(reply, 1) && reply_is_text(reply->element[0], "full")) {
         sync_wait_and_retry(partition, "all 16 lanes are taken by other daemons: stop one of them");
     } else if (reply_is_array(reply, 1) && reply_is_text(reply->element[0], "copied")) {
@@ -321,7 +333,7 @@ static void claim(struct partition *partition)
              token);
     calendar_format_offset(partition->options.calendar.offset_minutes, zone);
     buffer_reset(command);
-    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 6 + 10);
+    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 7 + 10);
     resp_text(command, "EVAL");
     resp_text(command, lua_claim);
     resp_uint(command, 2 + 2 * LANE_COUNT);
@@ -342,6 +354,7 @@ static void claim(struct partition *partition)
     resp_uint(command,
               (uint64_t)(clock_wall_ms(partition->clock) / partition->options.generation_ms));
     resp_text(command, partition->had_lane ? partition->process : "");
+    resp_text(command, partition->looked);
     snprintf(span, sizeof span, "%" PRId64 " ms", partition->options.generation_ms);
     const char *const meta[] = {
         "generation_span",           span,        "schema", partition->schema, "currency",
@@ -438,6 +451,7 @@ void sync_start(struct partition *partition)
 #undef X
     };
     partition->next_sync_ms = 0;
+    partition->looked[0] = '\0';
     /* Once for all claims of this way in: the first may make the data set, and the next take it. */
     partition_random_hex(partition->new_epoch);
     memset(partition->script_sha, 0, sizeof partition->script_sha);

@@ -232,7 +232,7 @@ def test_an_older_daemon_is_kept_away(passage):
     keys += [key for pair in zip(lane_keys("owner"), lane_keys("ver")) for key in pair]
     for schema in ("1", "2"):
         said = client.eval(claim, len(keys), *keys, "feedfeedfeedfeed", "0123456789abcdef", 10_000,
-                           "0" * 16, old + 1, "", "generation_span", span, "schema", schema)
+                           "0" * 16, old + 1, "", "", "generation_span", span, "schema", schema)
         assert said == ["meta", "schema", "3"]
     commit = (LUA / "commit.lua").read_text()
     keys = [HEAD + name for name in ("lane:7:owner", "lane:7:ver", "generation", "meta",
@@ -314,6 +314,26 @@ def test_one_number_among_many_ids_tells_how_they_are_spelled(passage, older):
             assert tool.post(sale("123"), sale("u7")).duplicates == 2
     daemon.stop()
     assert_exact(passage.redis)
+
+
+def test_a_ledger_without_numbers_is_looked_through_in_turns(passage):
+    """It may be so large that others who wait for Redis must not wait for all of it."""
+    client = passage.redis.client()
+    daemon = passage.daemon()
+    with Tool(daemon) as tool:
+        assert tool.post(sale("u1"), sale("u2")).accepted == 2
+        generation = ledger.generation(client)
+        for number, first in ((generation, 0), (generation - 1, 30_000)):
+            client.hset(ledger.key(number), mapping={
+                f"others-{n}": "who knows" for n in range(first, first + 30_000)})
+        claims = client.info("commandstats")["cmdstat_eval"]["calls"]
+        client.delete(HEAD + "generation", HEAD + "meta")
+        wait_for(lambda: client.exists(HEAD + "generation", HEAD + "meta") == 2, 15, "both again")
+        assert client.info("commandstats")["cmdstat_eval"]["calls"] - claims >= 60_000 / 10_000
+        assert ledger.packed_from(client) == generation
+        assert tool.post(sale("u1"), sale("u2"), sale("123")).duplicates == 2
+        assert tool.post(sale("123")).duplicates == 1
+        assert daemon.log.count("looking through its ledger") == 1
 
 
 def test_a_bare_number_set_by_hand_does_not_change_the_spelling(passage):

@@ -110,7 +110,7 @@ static void claim(struct redis_store *store, const char *instance, struct fence 
     char key[KEY_MAX_BYTES], token[24];
     snprintf(token, sizeof token, "%" PRIu64, ++store->claims);
     buffer_reset(command);
-    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 6 + 2);
+    resp_start(command, 3 + 2 + 2 * LANE_COUNT + 7 + 2);
     resp_text(command, "EVAL");
     resp_text(command, lua_claim);
     resp_uint(command, 2 + 2 * LANE_COUNT);
@@ -124,8 +124,8 @@ static void claim(struct redis_store *store, const char *instance, struct fence 
         key_lane(&store->keys, lane, "ver", key);
         resp_text(command, key);
     }
-    const char *const arguments[] = {instance, token, LEASE_MS, "0123456789abcdef",
-                                     "7",      "",    "schema", "3"};
+    const char *const arguments[] = {instance, token,    LEASE_MS, "0123456789abcdef", "7", "",
+                                     "",       "schema", "3"};
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
         resp_text(command, arguments[i]);
     redisReply *reply = call(store, command);

@@ -4,6 +4,7 @@
 -- ARGV  1 instance id (owner values are "<instance>:<token>")  2 token  3 lease in ms
 --       4 a random epoch, for a new data set  5 number of the generation by our clock, for a new one
 --       6 once this process has held a lane: its number, with which its tokens begin; else ""
+--       7 "", or how far the last one looked
 --       then field, value pairs that meta must agree with (schema, currency, time zone …)
 -- Returns { "claimed", lane, version, generation (generations.h), epoch,
 --           1 when we may rename keys (bulk.h), else 0,
@@ -11,6 +12,7 @@
 --       { "meta", field, theirs }     the data set was made with another configuration
 --       { "full" }                    every lane has an owner
 --       { "forbidden", command }      the user we are may not use it
+--       { "looking", how far }       nothing was done yet: send it again, with this
 --       { "copied" }                  another process holds a lane under our instance id
 --
 -- A daemon that comes back gets the lane its instance still holds, whatever its old token was: the
@@ -44,12 +46,18 @@ end
 
 -- Whether numbers among a generation's fields are packed; nil: there are none. As a rule the first
 -- page tells. Else all are looked through: a wrong guess would find no order whose id is a number,
--- and count it twice. That takes Redis some 1.5 s for a million ids, of which none is a number; once,
--- as it then is written down.
-local function looks_packed(number)
+-- and count it twice. That takes Redis some 1.5 s for a million ids, of which none is a number, so
+-- each claim looks at a few thousand, and others have their turn in between. Second, when there is
+-- more: the cursor to go on with.
+local pages = 8
+local function looks_packed(number, cursor)
   local orders = string.gsub(KEYS[1], 'meta$', string.format('orders:%.0f', number))
-  local cursor, found = '0'
+  local found
   repeat
+    if pages == 0 then
+      return nil, cursor
+    end
+    pages = pages - 1
     cursor, found = unpack(call('HSCAN', orders, cursor, 'COUNT', '1000'))
     for i = 1, #found, 2 do
       local is_packed = (string.byte(found[i]) or 32) < 32
@@ -60,11 +68,20 @@ local function looks_packed(number)
   until cursor == '0'
 end
 
--- Of a new data set; or meta and generation were deleted by hand, and its ledger was not.
+-- Of a new data set; or meta and generation were deleted by hand, and its ledger was not. Second,
+-- when there is more to look at: how far it came, in the current generation or the previous one.
 local function packed_from_looks()
-  local now, before = looks_packed(ARGV[5]), looks_packed(ARGV[5] - 1)
-  if now == false then
-    return nil
+  local which, cursor = string.match(ARGV[7], '^' .. ARGV[5] .. ' (%l) (%d+)$')
+  if which ~= 'p' then
+    local now, rest = looks_packed(ARGV[5], cursor or '0')
+    if rest or now == false then
+      return nil, rest and ARGV[5] .. ' c ' .. rest
+    end
+    cursor = '0'
+  end
+  local before, rest = looks_packed(ARGV[5] - 1, cursor)
+  if rest then
+    return nil, ARGV[5] .. ' p ' .. rest
   end
   return before and string.format('%.0f', ARGV[5] - 1) or ARGV[5]
 end
@@ -75,9 +92,13 @@ if call('EXISTS', KEYS[1]) == 0 then
   if generation then
     packed_from = string.match(string.match(generation, '^open (%S+)') or generation, ':(%d+)$')
   else
-    packed_from = packed_from_looks()
+    local more
+    packed_from, more = packed_from_looks()
+    if more then
+      return { 'looking', more }
+    end
   end
-  call('HSET', KEYS[1], 'epoch', ARGV[4], unpack(ARGV, 7))
+  call('HSET', KEYS[1], 'epoch', ARGV[4], unpack(ARGV, 8))
   if packed_from then
     call('HSET', KEYS[1], 'packed_from', packed_from, 'schema', '3')
   end
@@ -85,7 +106,7 @@ if call('EXISTS', KEYS[1]) == 0 then
     call('HSET', KEYS[1], 'born_generation', ARGV[5])
   end
 end
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   local theirs = call('HGET', KEYS[1], ARGV[i])
   if theirs ~= ARGV[i + 1] then
     return { 'meta', ARGV[i], theirs or '' }
