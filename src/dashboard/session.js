@@ -20,6 +20,7 @@ export function makeSession(page, { scope }) {
   const value = new Attribute(bar, 'aria-valuenow');
   const valueText = new Attribute(bar, 'aria-valuetext');
   const reached = new Attribute(bar, 'data-reached');
+  const none = new Attribute(bar, 'data-none');
   const label = new Text();
   const clock = new Text();
   const when = new Text();
@@ -54,7 +55,7 @@ export function makeSession(page, { scope }) {
   function drawGoal(session) {
     const { goal } = session;
     const sold = session.all.gross;
-    bar.hidden = !goal;
+    none.set(goal ? undefined : '');
     if (!goal) {
       percent.set(page.t('goalNone'));
       return;

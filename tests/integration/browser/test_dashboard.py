@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from browser import PHONE, WALL, eventually
+from browser import PHONE, REFUSE, WALL, eventually
 from clients import post_events, totals
-from dashboard import (MISPLACED, board, contrast, expected_board, expected_figures, fen, figures, open_live,
-                       save, shows, state)
+from dashboard import (MISPLACED, board, contrast, expected_board, expected_figures, fen,
+                       figures, open_live, save, shows, state)
 from events import host, order, product, refund, session
 from harness import Daemon, Folder, RedisServer, livetally, now_ms
 from conftest import WITH_NAMES
@@ -173,6 +173,25 @@ def test_a_session_shows_its_goal_and_the_time_it_has(browser, still):
     assert browser.find(".goal-bar").get_attribute("aria-valuenow") == "25"
     first = eventually(lambda: re.fullmatch(r"00:\d\d:\d\d", browser.text(".countdown .clock")))[0]
     eventually(lambda: browser.text(".countdown .clock") < first)
+
+
+@pytest.mark.parametrize("has, size", [("nothing", WALL), ("goal", PHONE), ("ends_at", PHONE)])
+def test_nothing_moves_when_a_session_comes(browser, still, has, size):
+    """Its panel is as high without any of its figures as with them."""
+    fields = {"goal": {"goal": 34_000_000}, "ends_at": {"ends_at": now_ms() + 3_600_000}}
+    post_events(still.daemon, session("comes", session_id=f"comes-{has}", host_id="long",
+                                      **fields.get(has, {})))
+    topic = f"session/comes-{has}"
+    height = "return document.querySelector('.panel.session').getBoundingClientRect().height"
+    browser.size(*size)
+    with browser.before_pages(REFUSE + f"refused.push('{topic}');"):
+        open_live(browser, f"{still.url}/?lang=en#/{topic}")
+    assert browser.text(".goal p") == ""
+    before = browser.js(height)
+    browser.reload()
+    eventually(lambda: browser.text(".goal p") and shows(browser, still.daemon, topic))
+    assert abs(browser.js(height) - before) < 1
+    assert browser.find(".goal-bar").is_displayed() == (has == "goal")
 
 
 @pytest.mark.parametrize("language, told", [("en", "of ¥340,000"), ("zh", "目标 ¥34万")])
