@@ -95,12 +95,14 @@ static uint32_t sort_nearly(struct rank *rank)
     return best;
 }
 
-/* Lets the worst go, so that there is room again; the best of those is the new floor. */
+/* Lets the worst go, so that there is room again; the best of those is the new floor. All are in
+ * order then, so nobody can tell any more which were not. */
 static void make_room(struct rank *rank)
 {
     uint32_t keep = rank->wanted + (rank->capacity - rank->wanted) / 2;
     const struct rank_entry *best_gone = &rank->entries[keep];
 
+    rank->sorted = true;
     qsort_r(rank->entries, rank->count, sizeof(*rank->entries), compare_for_sort, rank);
     if (!rank->has_floor || compare(rank, best_gone, &rank->floor) < 0)
         rank->floor = *best_gone;
@@ -217,6 +219,7 @@ bool rank_refresh(struct rank *rank, struct group *group, uint64_t board_version
     bool rebuild = must_rebuild(rank, group);
     bool shown = rebuild;
 
+    rank->sorted = false;
     if (!rebuild) {
         shown = update_candidates(rank, group);
         consider_changed(rank, group);
@@ -228,5 +231,6 @@ bool rank_refresh(struct rank *rank, struct group *group, uint64_t board_version
     }
     rank->changes_seen = group_changes_mark(group);
     rank->version = board_version;
-    return shown || best_moved < top || rank->top != top || rank->matching != matching;
+    return shown || rank->sorted || best_moved < top || rank->top != top ||
+           rank->matching != matching;
 }

@@ -35,6 +35,7 @@ struct rank {
     uint32_t cells_seen;       /* of the group */
     uint32_t matching;         /* of those, how many belong to the board: PROTOCOL's `of` */
     bool has_floor;
+    bool sorted; /* all candidates were, in this refresh, before it came to the rows */
     struct rank_entry floor;
     uint32_t count; /* candidates */
     uint32_t capacity;

@@ -109,10 +109,42 @@ static void check(const struct world *world, const struct rank *rank, uint64_t s
     free(sorted);
 }
 
+/* What the rows of a result show. */
+struct shown {
+    uint32_t top;
+    uint32_t places[31];
+    struct metrics sums[31];
+};
+
+_Static_assert(sizeof(struct shown) == 128 + sizeof(struct metrics[31]), "compared by bytes");
+
+static struct shown shown_by(const struct world *world, const struct rank *rank)
+{
+    struct shown shown = {.top = rank->top};
+
+    for (uint32_t i = 0; i < rank->top; i++) {
+        shown.places[i] = rank->entries[i].place;
+        shown.sums[i] = world->group.sums[shown.places[i]];
+    }
+    return shown;
+}
+
+static void refresh(struct world *world, struct rank *rank, struct shown *last, uint64_t seed)
+{
+    bool changed = rank_refresh(rank, &world->group, world->version);
+    struct shown shown = shown_by(world, rank);
+
+    check(world, rank, seed);
+    if (!changed && memcmp(&shown, last, sizeof(shown)) != 0)
+        fail_msg("seed %llu: rows changed and nobody was told", (unsigned long long)seed);
+    *last = shown;
+}
+
 static void run(uint64_t seed, bool codes)
 {
     struct world world = {.seed = seed, .version = 1, .names = names_new(), .codes = codes};
     struct rank ranks[BOARD_BY_COUNT + 1];
+    struct shown shown[BOARD_BY_COUNT + 1] = {{.top = 0}};
     uint32_t wanted = 1 + roll(&world, 30);
     uint32_t churn = 1 + roll(&world, 200);
 
@@ -139,8 +171,7 @@ static void run(uint64_t seed, bool codes)
         for (int by = 0; by <= BOARD_BY_COUNT; by++) {
             if (roll(&world, 4) == 0)
                 continue;
-            rank_refresh(&ranks[by], &world.group, world.version);
-            check(&world, &ranks[by], seed);
+            refresh(&world, &ranks[by], &shown[by], seed);
         }
     }
     for (int by = 0; by <= BOARD_BY_COUNT; by++)
