@@ -68,7 +68,7 @@ class Passage:
         real = time.time()
         self.days = min(range(31, 200), key=lambda days: real % (days * DAY))  # ended lately
         self.clock = Clock(folder)
-        self.clock.set(real - real % (self.days * DAY) - 60)
+        self.clock.set(real - real % (self.days * DAY) - 900)
         self.daemons = []
 
     def daemon(self):

@@ -1,5 +1,6 @@
 """livetally verify: says "exact" of what is right, whatever was going on, and finds and names each
 single thing that was changed behind the daemons' backs."""
+import itertools
 import json
 import re
 import time
@@ -13,6 +14,7 @@ from clients import Tool, feed_all, lines
 from events import order, refund
 from harness import (BUILD, Daemon, Folder, Process, RedisServer, free_port, livetally, now_ms,
                      wait_for)
+from proxy import Proxy
 from test_clock import DAY, ClockedDaemon, clock  # noqa: F401  (a fixture)
 from traffic import Traffic
 
@@ -426,11 +428,14 @@ def test_a_data_set_that_is_written_to(folder, daemon, redis):
                   "--rate", "3000"])
     client = redis.client()
     wait_for(lambda: int(client.get(HEAD + "lane:0:ver")) > 50, 20, "orders")
-    reports = []
+    slow = Proxy(folder, redis)  # so that commits come while it is read
+    messages = itertools.count(1)
+    slow.latency(lambda *_: 0.2 if next(messages) % 500 == 0 else 0)
+    reports = [verify(redis, "--attempts", "2") for _ in range(8)]
 
     def has_met_a_commit():
-        reports.append(verify(redis, "--attempts", "2"))
-        return len(reports) >= 8 and any(code == BUSY for code, _ in reports)
+        reports.append(verify(slow.target, "--attempts", "2"))
+        return any(code == BUSY for code, _ in reports)
 
     wait_for(has_met_a_commit, 60, "a commit while it is read")
     assert {code for code, _ in reports} <= {EXACT, BUSY}, reports

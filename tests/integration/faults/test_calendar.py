@@ -191,7 +191,7 @@ def test_the_ledger_moves_on_under_load(folder, redis, clock, older):
     real = time.time()
     days = min(range(31, 200), key=lambda d: real % (d * DAY))  # ended lately
     config = {**CALM, "data.generation_days": days}
-    clock.set(real - real % (days * DAY) - 60)
+    clock.set(real - real % (days * DAY) - 900)
     daemons = [ClockedDaemon(clock, folder, redis, config) for _ in range(2)]
     if older:
         for daemon in daemons:

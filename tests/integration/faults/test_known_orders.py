@@ -338,7 +338,7 @@ def ending(folder, redis):
     clock = Clock(folder)
     now = clock.now() - clock.offset
     days = min(range(31, 200), key=lambda d: now % (d * DAY))  # ended lately
-    clock.set(now - now % (days * DAY) - 60)
+    clock.set(now - now % (days * DAY) - 900)
     daemons = []
 
     def make(**config):
