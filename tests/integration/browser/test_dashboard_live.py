@@ -6,7 +6,7 @@ import pytest
 from selenium.webdriver import ActionChains
 
 from browser import PHONE, REFUSE, WALL, eventually
-from clients import Tool, Viewer, post_events, totals
+from clients import post_events, totals
 from conftest import WITH_NAMES, Simulation
 from dashboard import (MISPLACED, board, contrast, expected_board, fen, figures, open_live, save,
                        shows, state)
