@@ -203,14 +203,23 @@ void board_set_now(struct board *board, int64_t monotonic_ms); /* for group.used
  */
 struct board_image;
 
-struct board_image *board_image_new(struct group_key key, const struct calendar *calendar);
+struct board_image *board_image_new(struct group_key key);
 void board_image_free(struct board_image *image);
 int board_image_cell(struct board_image *image, struct names *names, struct slice field,
                      struct slice value);
 /* The same for a cell whose value is read already, as those of sealed pages are. */
 int board_image_put(struct board_image *image, struct names *names, struct slice field,
                     const struct metrics *metrics, uint64_t version);
-void board_image_fact(struct board_image *image, uint64_t lane_version, const struct fact *fact);
+
+struct image_addition {
+    struct board_image *image;
+    uint32_t cell; /* of those that its group has, the one that the fact counts in */
+    const struct fact *fact;
+};
+
+/* Adds facts of one commit, some two dozen times each: many at once, as most of what that reads is
+ * not in the processor's cache. Uses up the additions. */
+void board_images_add(struct image_addition *additions, uint32_t count, uint64_t lane_version);
 
 /*
  * Loading: begin once, merge each lane that exists, then finish.

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "livetally/buffer.h"
+#include "livetally/calendar.h"
 #include "livetally/names.h"
 #include "livetally/rollup.h"
 #include "livetally/slice.h"
@@ -67,6 +68,21 @@ static inline uint32_t fact_dimension(const struct fact *fact, enum dimension di
     }
     return 0;
 }
+
+/* Where a fact counts: a cell of a group. */
+struct fact_place {
+    struct group_key group;
+    uint32_t cell; /* its key */
+};
+
+/*
+ * All places of a fact by the table of rollups, of those periods that `periods` has for a rollup
+ * (bits of enum period). Minutes are always included, however old.
+ */
+#define FACT_PLACES_MAX (ROLLUP_COUNT * PERIOD_COUNT)
+uint32_t fact_places(const struct fact *fact, const struct calendar *calendar,
+                     const uint32_t periods[ROLLUP_COUNT],
+                     struct fact_place places[FACT_PLACES_MAX]);
 
 /* One catalog change as it stands in an entry. */
 struct fact_catalog {

@@ -112,9 +112,19 @@ struct group_key {
     uint32_t first;  /* first dimension (for minutes: the only one); 0 when there is none */
 };
 
+#define TOTAL_CELL 1u /* the key of the one cell of `total` */
+
 static inline bool group_key_equal(struct group_key a, struct group_key b)
 {
     return a.rollup == b.rollup && a.period == b.period && a.when == b.when && a.first == b.first;
+}
+
+static inline uint32_t group_key_hash(struct group_key key)
+{
+    uint64_t hash = ((uint64_t)key.when << 32 | key.first) * UINT64_C(0x9e3779b97f4a7c15);
+    hash ^= (uint64_t)(key.rollup * 4u + key.period) * UINT64_C(0xc2b2ae3d27d4eb4f);
+    hash ^= hash >> 32;
+    return (uint32_t)(hash * UINT64_C(0xd6e8feb86659fd93) >> 32);
 }
 
 /* What a group's first part and a cell's key are, for decoding text from Redis. */

@@ -13,20 +13,18 @@
 #define CELLS_MIN 16u
 
 struct board_image {
-    struct group_key key;
-    struct calendar calendar;
     struct cell_index index;
     struct image_cell *cells;
     uint32_t count;
     uint32_t capacity;
+    struct group_key key;
 };
 
-struct board_image *board_image_new(struct group_key key, const struct calendar *calendar)
+struct board_image *board_image_new(struct group_key key)
 {
     struct board_image *image = mem_zalloc(sizeof(*image));
 
     image->key = key;
-    image->calendar = *calendar;
     cell_index_init(&image->index);
     return image;
 }
@@ -46,13 +44,13 @@ const struct image_cell *board_image_cells(const struct board_image *image, uint
     return image->cells;
 }
 
-/* A new cell is all zeros, up to version 0. */
-static struct image_cell *open_cell(struct board_image *image, uint32_t key)
+/* Its place. A new cell is all zeros, up to version 0. */
+static uint32_t open_cell(struct board_image *image, uint32_t key)
 {
     uint32_t place = cell_index_find(&image->index, key);
 
     if (place != PLACE_NONE)
-        return &image->cells[place];
+        return place;
     if (image->count == image->capacity) {
         image->capacity = image->capacity ? image->capacity * 2 : CELLS_MIN;
         image->cells = mem_resize(image->cells, image->capacity, sizeof(*image->cells));
@@ -60,18 +58,19 @@ static struct image_cell *open_cell(struct board_image *image, uint32_t key)
     place = image->count++;
     image->cells[place] = (struct image_cell){.key = key};
     cell_index_insert(&image->index, key, place);
-    return &image->cells[place];
+    return place;
 }
 
 int board_image_put(struct board_image *image, struct names *names, struct slice field,
                     const struct metrics *metrics, uint64_t version)
 {
-    uint32_t key;
+    uint32_t key, place;
     struct image_cell *cell;
 
     if (cell_field_read(names, image->key, field, &key) < 0)
         return ERROR_CORRUPT;
-    cell = open_cell(image, key);
+    place = open_cell(image, key);
+    cell = &image->cells[place];
     if (version >= cell->version)
         *cell = (struct image_cell){
             .key = key, .from_feed = false, .version = version, .metrics = *metrics};
@@ -89,37 +88,31 @@ int board_image_cell(struct board_image *image, struct names *names, struct slic
     return board_image_put(image, names, field, &metrics, version);
 }
 
-/* The fact's cell in this group, or false when it does not count here. */
-static bool fact_cell(const struct board_image *image, const struct fact *fact, uint32_t *ret_key)
-{
-    struct group_key key = image->key;
-    const struct rollup_row *row = &rollup_rows[key.rollup];
-    enum dimension first = group_first_dimension(key);
-
-    if (first != DIMENSION_NONE && fact_dimension(fact, first) != key.first)
-        return false;
-    if (key.period == PERIOD_DAY && calendar_day(&image->calendar, fact->time_ms) != key.when)
-        return false;
-    if (key.period == PERIOD_MINUTE) {
-        *ret_key = calendar_minute(&image->calendar, fact->time_ms);
-        return calendar_hour(&image->calendar, fact->time_ms) == key.when;
-    }
-    *ret_key = row->second == DIMENSION_NONE ? TOTAL_CELL : fact_dimension(fact, row->second);
-    return *ret_key != 0;
-}
-
-void board_image_fact(struct board_image *image, uint64_t lane_version, const struct fact *fact)
+static void add_fact(struct image_cell *cell, uint64_t lane_version, const struct fact *fact)
 {
     struct metrics metrics = fact_metrics(fact);
-    struct image_cell *cell;
-    uint32_t key;
 
-    if (!fact_cell(image, fact, &key))
-        return;
-    cell = open_cell(image, key);
     if (lane_version < cell->version || (lane_version == cell->version && !cell->from_feed))
         return;
     metrics_add(&cell->metrics, &metrics);
     cell->version = lane_version;
     cell->from_feed = true;
+}
+
+void board_images_add(struct image_addition *additions, uint32_t count, uint64_t lane_version)
+{
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(additions[i].image);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct cell_index *index = &additions[i].image->index;
+        __builtin_prefetch(&index->slots[cell_index_start(index, additions[i].cell)]);
+    }
+    /* From here on by place: cells move when there are more of them. */
+    for (uint32_t i = 0; i < count; i++) {
+        struct board_image *image = additions[i].image;
+        additions[i].cell = open_cell(image, additions[i].cell);
+        __builtin_prefetch(&image->cells[additions[i].cell], 1);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        add_fact(&additions[i].image->cells[additions[i].cell], lane_version, additions[i].fact);
 }

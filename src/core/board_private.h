@@ -11,7 +11,6 @@
 
 #define NOT_MERGED UINT64_MAX /* in group->included: the lane's facts come with its image */
 #define PLACE_NONE UINT32_MAX
-#define TOTAL_CELL 1u
 
 /* In which facts are spread, see board_order.c. */
 enum spread_order { BY_HOST, BY_COUNTY };
@@ -154,14 +153,6 @@ struct board {
 static inline bool plan_step_is_single(const struct plan_step *step)
 {
     return step->first == DIMENSION_NONE && step->period != PERIOD_MINUTE;
-}
-
-static inline uint32_t group_key_hash(struct group_key key)
-{
-    uint64_t hash = ((uint64_t)key.when << 32 | key.first) * UINT64_C(0x9e3779b97f4a7c15);
-    hash ^= (uint64_t)(key.rollup * 4u + key.period) * UINT64_C(0xc2b2ae3d27d4eb4f);
-    hash ^= hash >> 32;
-    return (uint32_t)(hash * UINT64_C(0xd6e8feb86659fd93) >> 32);
 }
 
 /* The group, or NULL; probing begins at `hash`. */

@@ -11,7 +11,6 @@
 #include "livetally/error.h"
 #include "livetally/event.h"
 
-#define TOTAL_CELL    1u
 #define COUNTY_DIGITS 6u
 #define DECIMAL_BYTES 21u /* 2^64-1, and a space */
 

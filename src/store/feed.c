@@ -3,8 +3,6 @@
  */
 #include "feed.h"
 
-#include <stdio.h>
-
 #include "resp.h"
 
 void versions_send(struct partition *partition, redis_reply_fn *done, void *context)
@@ -57,31 +55,4 @@ bool reply_feed_entry(const redisReply *reply, uint64_t *ret_version, struct sli
     }
     *ret_version = version;
     return true;
-}
-
-static bool group_of(const struct fact *fact, const struct calendar *calendar, uint32_t rollup,
-                     enum period period, struct group_key *ret_key)
-{
-    const struct rollup_row *row = &rollup_rows[rollup];
-    uint32_t first = fact_dimension(fact, row->first), second = fact_dimension(fact, row->second);
-    if (!(row->periods >> period & 1) || (row->first && !first) || (row->second && !second))
-        return false;
-    uint32_t when = period == PERIOD_ALL   ? 0
-                    : period == PERIOD_DAY ? calendar_day(calendar, fact->time_ms)
-                                           : calendar_hour(calendar, fact->time_ms);
-    *ret_key = (struct group_key){.rollup = (uint16_t)rollup,
-                                  .period = (uint16_t)period,
-                                  .when = when,
-                                  .first = period == PERIOD_MINUTE ? second : first};
-    return true;
-}
-
-uint32_t fact_groups(const struct fact *fact, const struct calendar *calendar,
-                     struct group_key keys[FACT_GROUPS_MAX])
-{
-    uint32_t count = 0;
-    for (uint32_t rollup = 0; rollup < ROLLUP_COUNT; rollup++)
-        for (uint32_t period = 0; period < PERIOD_COUNT; period++)
-            count += group_of(fact, calendar, rollup, (enum period)period, &keys[count]);
-    return count;
 }

@@ -14,9 +14,4 @@ void feed_send(struct partition *partition, uint32_t lane, uint64_t from_version
 /* One stream entry: [ "<version>-0", [ "e", bytes ] ]. */
 bool reply_feed_entry(const redisReply *reply, uint64_t *ret_version, struct slice *ret_bytes);
 
-/* The groups a fact counts in, by the table of rollups. Minutes always included, however old. */
-#define FACT_GROUPS_MAX (ROLLUP_COUNT * PERIOD_COUNT)
-uint32_t fact_groups(const struct fact *fact, const struct calendar *calendar,
-                     struct group_key keys[FACT_GROUPS_MAX]);
-
 #endif

@@ -22,10 +22,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "feed.h"
 #include "livetally/mem.h"
+#include "load_items.h"
 #include "partition_private.h"
 #include "resp.h"
 #include "sealed_days.h"
@@ -34,13 +34,6 @@
 #define SCAN_COUNT      1000
 #define FEED_ENTRIES    64
 #define ATTEMPTS_MAX    5
-
-struct item {
-    struct group_key key;
-    struct group *group;
-    struct board_image *images[LANE_COUNT]; /* NULL: the lane doesn't exist */
-    UT_hash_handle hh;
-};
 
 struct scan {
     struct loader *loader;
@@ -52,9 +45,7 @@ struct loader {
     struct partition *partition;
     struct board *board;
     loader_done_fn *done;
-    struct item *items; /* also hashed by key */
-    struct item *by_key;
-    uint32_t item_count;
+    struct load_items items;
     uint32_t lanes;                   /* bit set of those that exist */
     uint64_t checkpoints[LANE_COUNT]; /* as of step 1: the feed is read from there, even when a
                                          checkpoint ends while the hashes are read */
@@ -73,10 +64,11 @@ static void next_feed(struct loader *loader);
 
 static void drop_images(struct loader *loader)
 {
-    for (uint32_t i = 0; i < loader->item_count; i++)
+    struct load_item *items = loader->items.items;
+    for (uint32_t i = 0; i < loader->items.count; i++)
         for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-            board_image_free(loader->items[i].images[lane]);
-            loader->items[i].images[lane] = NULL;
+            board_image_free(items[i].images[lane]);
+            items[i].images[lane] = NULL;
         }
     free(loader->scans);
     loader->scans = NULL;
@@ -87,8 +79,7 @@ static void drop_images(struct loader *loader)
 static void loader_free(struct loader *loader)
 {
     drop_images(loader);
-    HASH_CLEAR(hh, loader->by_key);
-    free(loader->items);
+    load_items_done(&loader->items);
     free(loader);
 }
 
@@ -97,8 +88,8 @@ void loader_abort(struct partition *partition)
     struct loader *loader = partition->loader;
     if (!loader)
         return;
-    for (uint32_t i = 0; i < loader->item_count; i++)
-        board_load_abort(loader->board, loader->items[i].group);
+    for (uint32_t i = 0; i < loader->items.count; i++)
+        board_load_abort(loader->board, loader->items.items[i].group);
     partition->loader = NULL;
     loader_free(loader);
 }
@@ -109,19 +100,13 @@ void loader_start(struct partition *partition, struct board *board, const struct
     assert(!partition->loader);
     struct loader *loader = mem_zalloc(sizeof *loader);
     *loader = (struct loader){.partition = partition, .board = board, .done = done};
-    loader->items = mem_zalloc((count ? count : 1) * sizeof *loader->items);
+    load_items_init(&loader->items, count);
     for (uint32_t i = 0; i < count; i++) {
-        struct item *item = &loader->items[loader->item_count], *same;
-        item->key = keys[i];
-        HASH_FIND(hh, loader->by_key, &item->key, sizeof item->key, same);
-        if (same)
+        struct group *group = board_open(board, keys[i]);
+        if (group->state != GROUP_COLD)
             continue;
-        item->group = board_open(board, item->key);
-        if (item->group->state != GROUP_COLD)
-            continue;
-        HASH_ADD(hh, loader->by_key, key, sizeof item->key, item);
-        board_load_begin(board, item->group);
-        loader->item_count++;
+        board_load_begin(board, group);
+        load_items_add(&loader->items, keys[i])->group = group;
     }
     partition->loader = loader;
     begin(loader);
@@ -148,9 +133,9 @@ static void begin_again(struct loader *loader)
     }
     drop_images(loader);
     loader->waits = false;
-    for (uint32_t i = 0; i < loader->item_count; i++) {
-        board_load_abort(loader->board, loader->items[i].group);
-        board_load_begin(loader->board, loader->items[i].group);
+    for (uint32_t i = 0; i < loader->items.count; i++) {
+        board_load_abort(loader->board, loader->items.items[i].group);
+        board_load_begin(loader->board, loader->items.items[i].group);
     }
     begin(loader);
 }
@@ -175,8 +160,8 @@ static void finish(struct loader *loader)
         follow_poll(partition);
         return;
     }
-    for (uint32_t i = 0; i < loader->item_count; i++)
-        if (!board_load_finish(loader->board, loader->items[i].group)) {
+    for (uint32_t i = 0; i < loader->items.count; i++)
+        if (!board_load_finish(loader->board, loader->items.items[i].group)) {
             begin_again(loader); /* a lane appeared meanwhile */
             return;
         }
@@ -198,8 +183,8 @@ static bool merge_lane(struct loader *loader)
     struct partition *partition = loader->partition;
     uint32_t lane = loader->feed_lane;
     bool own = lane == partition->fence.lane;
-    for (uint32_t i = 0; i < loader->item_count; i++) {
-        struct item *item = &loader->items[i];
+    for (uint32_t i = 0; i < loader->items.count; i++) {
+        struct load_item *item = &loader->items.items[i];
         if (board_load_merge(loader->board, item->group, lane, own, loader->feed_version,
                              item->images[lane]) != 0)
             return false;
@@ -211,26 +196,6 @@ static bool merge_lane(struct loader *loader)
     if (partition->phase == PHASE_SYNC)
         partition->lanes[lane].cursor = loader->feed_version;
     return true;
-}
-
-static void image_fact(struct loader *loader, struct group_key key, uint64_t version,
-                       const struct fact *fact)
-{
-    struct item *item;
-    HASH_FIND(hh, loader->by_key, &key, sizeof key, item);
-    if (item)
-        board_image_fact(item->images[loader->feed_lane], version, fact);
-}
-
-static void image_facts(struct loader *loader, uint64_t version, const struct fact *facts,
-                        uint32_t count)
-{
-    struct group_key keys[FACT_GROUPS_MAX];
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t groups = fact_groups(&facts[i], &loader->partition->options.calendar, keys);
-        for (uint32_t g = 0; g < groups; g++)
-            image_fact(loader, keys[g], version, &facts[i]);
-    }
 }
 
 static void feed_read(void *context, const redisReply *reply)
@@ -256,7 +221,9 @@ static void feed_read(void *context, const redisReply *reply)
             return;
         }
         loader->feed_version = version;
-        image_facts(loader, version, partition->reader.facts, partition->reader.entry.fact_count);
+        load_items_add_facts(&loader->items, loader->feed_lane, version,
+                             &partition->options.calendar, partition->reader.facts,
+                             partition->reader.entry.fact_count);
     }
     if (reply->elements == FEED_ENTRIES) {
         feed_send(partition, loader->feed_lane, loader->feed_version + 1, FEED_ENTRIES, feed_read,
@@ -294,8 +261,7 @@ static void next_feed(struct loader *loader)
 static struct board_image *image_of(void *context, uint32_t lane, struct group_key key)
 {
     const struct loader *loader = context;
-    struct item *item;
-    HASH_FIND(hh, loader->by_key, &key, sizeof key, item);
+    const struct load_item *item = load_items_find(&loader->items, key);
     return item ? item->images[lane] : NULL;
 }
 
@@ -312,8 +278,8 @@ static void read_sealed(struct loader *loader)
 {
     const struct sealed_days_ops ops = {image_of, sealed_read_all, loader};
     loader->sealed = sealed_days_new(loader->partition, &ops);
-    for (uint32_t i = 0; i < loader->item_count; i++)
-        sealed_days_add(loader->sealed, loader->items[i].key);
+    for (uint32_t i = 0; i < loader->items.count; i++)
+        sealed_days_add(loader->sealed, loader->items.items[i].key);
     if (!sealed_days_start(loader->sealed, loader->lanes))
         sealed_read_all(loader);
 }
@@ -328,7 +294,7 @@ static void key_of(const struct scan *scan, struct buffer *out)
 {
     const struct loader *loader = scan->loader;
     key_group(&loader->partition->keys, scan->lane, loader->partition->view.names,
-              loader->items[scan->item].key, out);
+              loader->items.items[scan->item].key, out);
 }
 
 /* Names the key: only whoever knows which one it is can restore it. */
@@ -355,8 +321,8 @@ static void scanned(void *context, const redisReply *reply)
     }
     const redisReply *cells = reply->element[1];
     for (size_t i = 0; i + 1 < cells->elements; i += 2)
-        if (board_image_cell(loader->items[scan->item].images[scan->lane], partition->view.names,
-                             reply_slice(cells->element[i]),
+        if (board_image_cell(loader->items.items[scan->item].images[scan->lane],
+                             partition->view.names, reply_slice(cells->element[i]),
                              reply_slice(cells->element[i + 1])) != 0) {
             partition_resync(partition, "a cell is unreadable");
             return;
@@ -400,15 +366,14 @@ static void scan_some(struct loader *loader)
 
 static void plan_scans(struct loader *loader)
 {
-    const struct calendar *calendar = &loader->partition->options.calendar;
     loader->scan_count = loader->scan_next = loader->scans_open = 0;
     loader->scans =
-        mem_resize(NULL, (size_t)loader->item_count * LANE_COUNT + 1, sizeof *loader->scans);
-    for (uint32_t i = 0; i < loader->item_count; i++)
+        mem_resize(NULL, (size_t)loader->items.count * LANE_COUNT + 1, sizeof *loader->scans);
+    for (uint32_t i = 0; i < loader->items.count; i++)
         for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
             if (!(loader->lanes >> lane & 1))
                 continue;
-            loader->items[i].images[lane] = board_image_new(loader->items[i].key, calendar);
+            loader->items.items[i].images[lane] = board_image_new(loader->items.items[i].key);
             loader->scans[loader->scan_count++] = (struct scan){loader, i, lane};
         }
 }

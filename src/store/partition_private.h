@@ -5,6 +5,7 @@
  *   sync_claim.c   the way in after every connect: check, claim, were writes lost?
  *   sync.c         then: load, swap boards, go live
  *   loader.c       reading groups from Redis
+ *   load_items.c   which of them a fact counts in
  *   pipeline.c     queue, judge, look up, commit, done
  *   standing.c     which ids stand in the ledger, to spare look-ups
  *   follow.c       other lanes' feeds, and the health of the data set

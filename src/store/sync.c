@@ -235,14 +235,22 @@ static void load_groups(struct partition *partition)
     loader_start(partition, partition->next_board, sync->keys, sync->key_count, load_catalogs);
 }
 
+/* Of all rollups. */
+static const uint32_t all_periods[ROLLUP_COUNT] = {
+#define X(name, text, first, second, periods) periods,
+    ROLLUPS(X)
+#undef X
+};
+
 static void open_touched(struct partition *partition)
 {
-    struct group_key keys[FACT_GROUPS_MAX];
+    struct fact_place places[FACT_PLACES_MAX];
     const struct feed_entry *entry = &partition->reader.entry;
     for (uint32_t i = 0; i < entry->fact_count; i++) {
-        uint32_t count = fact_groups(&entry->facts[i], &partition->options.calendar, keys);
+        uint32_t count =
+            fact_places(&entry->facts[i], &partition->options.calendar, all_periods, places);
         for (uint32_t k = 0; k < count; k++)
-            board_open(partition->next_board, keys[k]);
+            board_open(partition->next_board, places[k].group);
     }
 }
 

@@ -11,8 +11,6 @@
 
 #include "livetally/rollup.h"
 
-#define TOTAL_CELL 1u /* the one cell of `total` */
-
 struct tally_key {
     struct group_key group;
     uint32_t cell;

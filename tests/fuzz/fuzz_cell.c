@@ -90,10 +90,9 @@ static struct group_key choose_group(struct names *names, uint8_t choice)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct calendar calendar = {480};
     struct names *names = names_new();
     struct group_key key = choose_group(names, size ? data[0] : 0);
-    struct board_image *image = board_image_new(key, &calendar);
+    struct board_image *image = board_image_new(key);
     struct slow_image slow = {.count = 0};
     struct slice text = size > 1 ? fuzz_text(data + 1, size - 1) : (struct slice){NULL, 0};
     struct slice value;

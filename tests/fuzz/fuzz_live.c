@@ -43,7 +43,7 @@ static bool world_want(void *context, struct group_key key)
     struct world *world = context;
     struct board *board = world->view.board;
     struct group *group = board_open(board, key);
-    struct board_image *image = board_image_new(key, &world->view.calendar);
+    struct board_image *image = board_image_new(key);
 
     board_load_begin(board, group);
     REQUIRE(board_load_merge(board, group, 0, false, 0, image) == 0 &&

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "image_fixture.h"
 #include "livetally/hub.h"
 #include "livetally/mem.h"
 
@@ -80,9 +81,9 @@ static inline void world_load_group(struct world *world, struct group_key key)
 
     if (group->state == GROUP_LOADED)
         return;
-    image = board_image_new(key, &world->view.calendar);
+    image = board_image_new(key);
     for (uint32_t i = 0; i < world->fact_count; i++)
-        board_image_fact(image, i + 1, &world->facts[i]);
+        add_to_image(image, key, &world->view.calendar, i + 1, &world->facts[i]);
     board_load_begin(board, group);
     assert_int_equal(board_load_merge(board, group, 0, false, world->lane_version, image), 0);
     assert_true(board_load_finish(board, group));

@@ -3,6 +3,7 @@
  * in test_board_random.c.
  */
 #include "board_fixture.h"
+#include "image_fixture.h"
 #include "livetally/error.h"
 
 static int64_t gross(struct board *board, struct group_key key, uint32_t cell)
@@ -158,7 +159,7 @@ static void other_lanes_keep_nothing_that_is_not_shown(void **state)
     assert_int_equal(board_cell_count(board), 0);
     /* It is loaded right after a fact found it missing: the next one must find it. */
     struct group *group = board_find(board, all_host);
-    struct board_image *image = board_image_new(all_host, &china);
+    struct board_image *image = board_image_new(all_host);
     board_load_begin(board, group);
     assert_false(board_load_finish(board, group)); /* the lane has had facts */
     assert_int_equal(board_load_merge(board, group, 1, false, 2, image), 0);
@@ -176,14 +177,14 @@ static void loading_takes_what_the_image_lacks(void **state)
     struct board *board = new_board(1000);
     struct names *names = names_new();
     uint32_t host = names_intern(names, SLICE("mei"));
-    struct board_image *image = board_image_new(all_host, &china);
+    struct board_image *image = board_image_new(all_host);
     struct group *group = board_open(board, all_host);
     struct fact fact = order(host, 2, 1000);
 
     assert_int_equal(image_text(image, names, "mei", "1 1 100 0 0 0 7"), 0);
-    board_image_fact(image, 7, &fact); /* in the cell already */
-    board_image_fact(image, 8, &fact);
-    board_image_fact(image, 8, &fact); /* two facts of one commit */
+    add_to_image(image, all_host, &china, 7, &fact); /* in the cell already */
+    add_to_image(image, all_host, &china, 8, &fact);
+    add_to_image(image, all_host, &china, 8, &fact); /* two facts of one commit */
     board_load_begin(board, group);
     apply(board, 1, 8, false, order(host, 2, 30000)); /* comes with the image, as it should */
     assert_int_equal(board_load_merge(board, group, 1, false, 9, image), 0);
@@ -206,7 +207,7 @@ static void an_image_behind_the_board_is_refused(void **state)
 {
     (void)state;
     struct board *board = new_board(1000);
-    struct board_image *image = board_image_new(all_host, &china);
+    struct board_image *image = board_image_new(all_host);
     struct group *group = board_open(board, all_host);
 
     board_load_begin(board, group);
@@ -227,7 +228,7 @@ static void our_own_image_sets_bases(void **state)
     struct names *names = names_new();
     uint32_t mei = names_intern(names, SLICE("mei"));
     uint32_t lin = names_intern(names, SLICE("lin"));
-    struct board_image *image = board_image_new(all_host, &china);
+    struct board_image *image = board_image_new(all_host);
     struct group *group = board_open(board, all_host);
     struct fact pending = order(mei, 2, 10);
 
@@ -237,7 +238,7 @@ static void our_own_image_sets_bases(void **state)
     checkpoint(board);
     image_text(image, names, "mei", "1 1 100 0 0 0 7");
     image_text(image, names, "lin", "2 2 200 0 0 0 7");
-    board_image_fact(image, 8, &pending);
+    add_to_image(image, all_host, &china, 8, &pending);
     board_load_begin(board, group);
     assert_int_equal(board_load_merge(board, group, 0, true, 9, image), 0);
     assert_true(board_load_finish(board, group));
@@ -265,9 +266,10 @@ static void images_keep_the_newest_of_a_cell(void **state)
     (void)state;
     struct board *board = new_board(1000);
     struct names *names = names_new();
-    struct board_image *image = board_image_new(all_total, &china);
+    struct board_image *image = board_image_new(all_total);
     struct group *group = board_open(board, all_total);
     struct fact other_day = order(1, 2, 1);
+    const struct group_key minutes = {ROLLUP_HOST, PERIOD_MINUTE, 2026112210, 5};
 
     assert_int_equal(image_text(image, names, "total", "2 2 200 0 0 0 9"), 0);
     assert_int_equal(image_text(image, names, "total", "2 2 200 0 0 0 9"), 0);
@@ -280,12 +282,12 @@ static void images_keep_the_newest_of_a_cell(void **state)
     assert_int_equal(gross(board, all_total, 1), 200);
     board_image_free(image);
 
-    image = board_image_new((struct group_key){ROLLUP_HOST, PERIOD_MINUTE, 2026112210, 5}, &china);
-    board_image_fact(image, 1, &other_day); /* another host */
+    image = board_image_new(minutes);
+    add_to_image(image, minutes, &china, 1, &other_day); /* another host */
     other_day.host = 5;
     other_day.time_ms += HOUR_MS; /* another hour */
-    board_image_fact(image, 1, &other_day);
-    group = board_open(board, (struct group_key){ROLLUP_HOST, PERIOD_MINUTE, 2026112210, 5});
+    add_to_image(image, minutes, &china, 1, &other_day);
+    group = board_open(board, minutes);
     board_load_begin(board, group);
     assert_int_equal(board_load_merge(board, group, 0, false, 9, image), 0);
     assert_int_equal(group->cell_count, 0);

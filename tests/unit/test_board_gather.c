@@ -3,6 +3,7 @@
  * That totals are the same in any case is the matter of test_board_random.c.
  */
 #include "board_fixture.h"
+#include "image_fixture.h"
 
 #include "core/board_private.h"
 #include "livetally/event.h"
@@ -114,14 +115,14 @@ static void what_a_load_overtook_is_not_gathered(void **state)
 {
     struct board *board = new_board(1000);
     struct group *group = board_open(board, all_total);
-    struct board_image *image = board_image_new(all_total, &china);
+    struct board_image *image = board_image_new(all_total);
     struct fact fact = order(1, 2, 100);
 
     (void)state;
     apply(board, LANE, 1, true, fact);
     board_load_begin(board, group);
     for (uint64_t version = 1; version <= 3; version++)
-        board_image_fact(image, version, &fact);
+        add_to_image(image, all_total, &china, version, &fact);
     assert_int_equal(board_load_merge(board, group, LANE, true, 3, image), 0);
     assert_true(board_load_finish(board, group));
     for (uint64_t version = 2; version <= 3; version++) {
@@ -145,16 +146,16 @@ static void a_large_commit_that_a_load_overtook(void **state)
     struct board *board = new_board(1000000);
     struct group *hosts = load_empty(board, all_host);
     struct group *total = board_open(board, all_total);
-    struct board_image *image = board_image_new(all_total, &china);
+    struct board_image *image = board_image_new(all_total);
     struct fact *facts = many_orders(count);
     struct fact fact = order(1, 2, 100);
 
     (void)state;
     apply(board, LANE + 1, 1, false, fact);
     board_load_begin(board, total);
-    board_image_fact(image, 1, &fact);
+    add_to_image(image, all_total, &china, 1, &fact);
     for (uint32_t i = 0; i < count; i++)
-        board_image_fact(image, 2, &facts[i]);
+        add_to_image(image, all_total, &china, 2, &facts[i]);
     assert_int_equal(board_load_merge(board, total, LANE + 1, false, 2, image), 0);
     assert_true(board_load_finish(board, total));
     apply(board, LANE, 1, true, fact);
@@ -225,7 +226,7 @@ static void other_lanes_count_once_whatever_is_shown(void **state)
     apply(board, LANE + 1, 2, false, yesterday);
     assert_int_equal(board->gathering.count, 1);
     struct group *products = board_open(board, host_products);
-    struct board_image *nothing = board_image_new(host_products, &china);
+    struct board_image *nothing = board_image_new(host_products);
     board_load_begin(board, products);
     assert_int_equal(board_load_merge(board, products, LANE + 1, false, 2, nothing), 0);
     assert_int_equal(board_load_merge(board, products, LANE + 2, false, 2, nothing), 0);
@@ -261,9 +262,9 @@ static void other_lanes_are_told_apart_while_loading(void **state)
     assert_int_equal(board->loading, 1);
     for (uint32_t i = 0; i < 2; i++) {
         struct fact fact = order(1, 2, 100);
-        images[i] = board_image_new(all_host, &china);
+        images[i] = board_image_new(all_host);
         apply(board, LANE + i, 1, false, fact);
-        board_image_fact(images[i], 1, &fact);
+        add_to_image(images[i], all_host, &china, 1, &fact);
     }
     assert_int_equal(singles_of_host(board), 0);
     assert_int_equal(board_load_merge(board, hosts, LANE, false, 1, images[0]), 0);

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "board_world.h"
+#include "image_fixture.h"
 
 #define STEPS       2500u
 #define SEEDS       12u
@@ -176,7 +177,7 @@ static void load_reset(struct world *world, struct load *load)
 {
     for (uint32_t lane = 0; lane < LANES; lane++) {
         board_image_free(load->images[lane]);
-        load->images[lane] = board_image_new(load->key, &world->calendar);
+        load->images[lane] = board_image_new(load->key);
         load->checkpoints[lane] = world->lanes[lane].checkpoint;
     }
     load->scan_lane = load->scan_at = load->merged = 0;
@@ -234,7 +235,8 @@ static void merge_lane(struct world *world, struct load *load)
     }
     for (; version < lane->version; version++)
         for (uint32_t i = 0; i < lane->feed[version].count; i++)
-            board_image_fact(load->images[number], version + 1, &lane->feed[version].facts[i]);
+            add_to_image(load->images[number], load->key, &world->calendar, version + 1,
+                         &lane->feed[version].facts[i]);
     assert_int_equal(
         board_load_merge(world->board, group, number, number == OWN, version, load->images[number]),
         0);

@@ -407,6 +407,36 @@ static void a_fact_in_its_dimensions(void **state)
                      0);
 }
 
+/* In every group by the table of rollups, once; but for what it has no value of. */
+static void a_fact_in_its_places(void **state)
+{
+    static const uint32_t all[ROLLUP_COUNT] = {
+#define X(name, text, first, second, periods) periods,
+        ROLLUPS(X)
+#undef X
+    };
+    static const uint32_t few[ROLLUP_COUNT] = {
+        [ROLLUP_HOST_PRODUCT] = 1u << PERIOD_DAY, [ROLLUP_COUNTY] = 1u << PERIOD_MINUTE};
+    const struct calendar china = {480};
+    struct fact fact = {FACT_ORDER, 3, 4, 5, 6, 422828, 1, 100, INT64_C(1795312800000)};
+    struct fact_place places[FACT_PLACES_MAX];
+    (void)state;
+
+    assert_int_equal(fact_places(&fact, &china, all, places), 25);
+    for (int i = 0; i < 25; i++)
+        for (int other = 0; other < i; other++)
+            assert_false(group_key_equal(places[i].group, places[other].group));
+    assert_int_equal(fact_places(&fact, &china, few, places), 2);
+    assert_true(group_key_equal(places[0].group, (struct group_key){ROLLUP_COUNTY, PERIOD_MINUTE,
+                                                                    2026112210, fact.county}));
+    assert_int_equal(places[0].cell, 0);
+    assert_true(group_key_equal(
+        places[1].group, (struct group_key){ROLLUP_HOST_PRODUCT, PERIOD_DAY, 20261122, fact.host}));
+    assert_int_equal(places[1].cell, fact.product);
+    fact.session = fact.platform = 0;
+    assert_int_equal(fact_places(&fact, &china, all, places), 17);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,6 +447,7 @@ int main(void)
         cmocka_unit_test(mutations_never_have_two_spellings),
         cmocka_unit_test(read_as_by_the_plain_model),
         cmocka_unit_test(a_fact_in_its_dimensions),
+        cmocka_unit_test(a_fact_in_its_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "../../src/core/series.h"
+#include "image_fixture.h"
 
 /* 2023-11-15 06:13:20 +08:00, so hours begin in the middle of none. */
 #define NOW_MS INT64_C(1700000000000)
@@ -194,8 +195,8 @@ static void test_reload(void **state)
     set_up(&fixture, NOW_MS, 3);
     seen = seen_now(&fixture);
     group = board_find(fixture.board, hour_key(2023111506));
-    image = board_image_new(group->key, &china);
-    board_image_fact(image, 1, &fact);
+    image = board_image_new(group->key);
+    add_to_image(image, group->key, &china, 1, &fact);
     board_load_begin(fixture.board, group);
     assert_int_equal(board_load_merge(fixture.board, group, 0, false, 1, image), 0);
     assert_true(board_load_finish(fixture.board, group));
