@@ -133,7 +133,8 @@ int url_parse(const char *text, struct url *ret_url, struct error *error)
         bool scheme = url.tls || strip_prefix(&at, "ws://") || strip_prefix(&at, "http://");
         url.port = url.tls ? DEFAULT_TLS_PORT : DEFAULT_PORT;
         size_t size = strcspn(at, "/?#");
-        if (!scheme && !memchr(at, ':', size)) {
+        bool other_scheme = strncmp(at + size, "//", 2) == 0;
+        if (!scheme && (other_scheme || !memchr(at, ':', size))) {
             return error_set(error, ERROR_INVALID,
                              "\"%.64s\" is not a URL: write ws://HOST:PORT or unix:PATH", text);
         }

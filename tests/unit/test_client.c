@@ -53,6 +53,7 @@ static void test_urls(void **state)
     assert_url("unix:/run/lt.sock", "unix:/run/lt.sock");
     assert_bad_url("host", "URL");
     assert_bad_url("", "URL");
+    assert_bad_url("ftp://host:21", "\"ftp://host:21\" is not a URL");
     assert_url("wss://host", "wss://host:443");
     assert_url("https://[::1]:8443/shop", "wss://[::1]:8443/shop");
     assert_url("unix+tls:/run/lt.sock", "unix+tls:/run/lt.sock");
