@@ -219,6 +219,13 @@ $(UNIT_TESTS:=.run): %.run: %
 	@cat $<.log
 .PHONY: $(UNIT_TESTS:=.run)
 
+# More of the random tests than `make unit` has time for. A seed that fails is told, and fails again.
+RANDOM_TESTS := board_changes board_index board_random board_spread exact hub_random live_touch rank
+RANDOM_SEED ?= $(shell date +%s)
+RANDOM_ROUNDS ?= 10
+unit-random: $(RANDOM_TESTS:%=$(BUILD)/tests/test_%) ## the random unit tests with other seeds (RANDOM_SEED=n: from that one on)
+	@tests/unit/random.sh $(RANDOM_SEED) $(RANDOM_ROUNDS) $^
+
 san: ## build and run the unit tests under AddressSanitizer and UBSan
 	+$(MAKE) SANITIZE=address,undefined unit
 
@@ -420,7 +427,7 @@ help: ## list these targets
 	$(AUTH_OBJS) $(DAEMON_OBJS) $(CLIENT_OBJS) $(VERIFY_OBJS)) $(UNIT_TESTS:=.d) $(FUZZERS:=.d)
 
 .DELETE_ON_ERROR:
-.PHONY: all tools tests unit san fuzzers fuzz fuzz-corpus fuzz-merge bench page-bench bench-compare instructions \
+.PHONY: all tools tests unit unit-random san fuzzers fuzz fuzz-corpus fuzz-merge bench page-bench bench-compare instructions \
 	instructions-redis js integration faults chaos soak hostile \
 	layers unitfile lint lint-format lint-shell lint-cppcheck lint-tidy format sample run check \
 	deps deps-test assets browser FORCE man deb check-deb install uninstall clean help

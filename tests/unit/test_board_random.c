@@ -20,6 +20,7 @@
 
 #include "board_world.h"
 #include "image_fixture.h"
+#include "seeds.h"
 
 #define STEPS       2500u
 #define SEEDS       12u
@@ -383,7 +384,8 @@ static void step(struct world *world)
         restart(world);
 }
 
-/* Adds to `all` how often other lanes' facts took which way. */
+/* Adds to `all` what is rare in some worlds: which way other lanes' facts took, and how many cells
+ * were written while commits were gathered. */
 static void run_world(uint64_t seed, struct world *all)
 {
     static const char *const ids[] = {"h1", "h2", "h3", "p1", "p2", "p3",    "p4",
@@ -409,7 +411,7 @@ static void run_world(uint64_t seed, struct world *all)
     assert_true(world->evicted > 10);
     assert_true(world->restarts > 0);
     assert_true(world->checkpoints > 3);
-    assert_true(world->written_behind > 3);
+    all->written_behind += world->written_behind;
     all->single += world->single;
     all->apart += world->apart;
     for (uint32_t i = 0; i < LOADS; i++)
@@ -426,12 +428,13 @@ static void totals_are_right_whatever_happens(void **state)
 {
     (void)state;
     struct world *all = mem_zalloc(sizeof(*all));
-    for (uint64_t i = 1; i <= SEEDS; i++) {
+    for (uint64_t i = first_seed(), end = i + SEEDS; i < end; i++) {
         print_message("seed %" PRIu64 "\n", i);
         run_world(i * UINT64_C(0x9e3779b97f4a7c15), all);
     }
     print_message("%" PRIu32 " times singles alone, %" PRIu32 " times gathered too\n", all->single,
                   all->apart);
+    assert_true(all->written_behind > 3 * SEEDS);
     assert_true(all->single > 100);
     assert_true(all->apart > 100);
     free(all);
