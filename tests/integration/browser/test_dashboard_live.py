@@ -219,10 +219,10 @@ def test_what_cannot_be_renewed_stands_there_greyed(browser, moving):
                == ["panel board hosts"])
     assert rows() == shown, "what was known stays"
     assert browser.text(".hosts .old").startswith("figures of ")
-    # Another connection may think a little otherwise of the daemon's clock.
-    assert abs(seconds(browser.text(".hosts .old")) - of) <= 1
+    # Another connection may think otherwise of the daemon's clock, by as long as a message takes.
+    assert abs(seconds(browser.text(".hosts .old")) - of) <= 5
     assert contrast(browser, ".hosts td, .hosts th, .hosts .old") >= 4.5
-    assert all(abs(seconds(line[-1]) - of) <= 1 for line in save(browser, "hosts")[2])
+    assert all(abs(seconds(line[-1]) - of) <= 5 for line in save(browser, "hosts")[2])
     for size in (PHONE, WALL):
         browser.size(*size)
         eventually(lambda: browser.js(MISPLACED) == [])
@@ -230,8 +230,8 @@ def test_what_cannot_be_renewed_stands_there_greyed(browser, moving):
     eventually(lambda: browser.text(".hosts .old").startswith("数据截至 "))
     browser.js("refused.pop()")
     eventually(lambda: not browser.find_all(old))
-    assert browser.text(".hosts .old") == ""
-    assert shows(browser, daemon) and rows() == shown
+    eventually(lambda: browser.text(".hosts .old") == "" and shows(browser, daemon))
+    assert rows() == shown
     browser.js("localStorage.clear()")
 
 

@@ -132,7 +132,7 @@ def test_gone_while_one_of_its_topics_is_not_of_now(browser, daemon):
     eventually(lambda: check_equal(browser, daemon))
     browser.js("refused.push(arguments[0])", topic)
     daemon.kill()
-    eventually(lambda: not is_shown(browser))
+    eventually(lambda: not is_shown(browser) and not painted(browser))
     daemon.restart()
     eventually(lambda: browser.js("return document.title") == f"livetally: {topic} unavailable", 45)
     assert not is_shown(browser) and not painted(browser)
