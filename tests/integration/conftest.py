@@ -4,7 +4,6 @@
 starting one for each of them would cost more than the tests themselves.
 """
 import itertools
-import os
 
 import pytest
 
@@ -16,7 +15,6 @@ _uids = itertools.count(1)
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "plain_build: says nothing about a build with sanitizers")
-    config.addinivalue_line("markers", "measures_memory: of which sanitizers hold back little then")
 
 
 def pytest_sessionstart():
@@ -45,15 +43,6 @@ def module_within_a_day():
 @pytest.fixture(autouse=True)
 def within_a_day():
     keep_clear_of_midnight(45)
-
-
-@pytest.fixture(autouse=True)
-def _freed_memory_is_given_back(request, monkeypatch):
-    """ASan keeps up to 256 MB of what was freed, to notice who still uses it."""
-    if request.node.get_closest_marker("measures_memory"):
-        given = os.environ.get("ASAN_OPTIONS", "")
-        monkeypatch.setenv("ASAN_OPTIONS", ":".join(filter(None, (
-            given, "quarantine_size_mb=1", "thread_local_quarantine_size_kb=64"))))
 
 
 @pytest.fixture
