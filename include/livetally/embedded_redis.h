@@ -9,6 +9,7 @@
 #ifndef LIVETALLY_EMBEDDED_REDIS_H
 #define LIVETALLY_EMBEDDED_REDIS_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "livetally/error.h"
@@ -20,6 +21,8 @@ struct embedded_redis;
 int embedded_redis_start(uv_loop_t *loop, const char *state_dir, const struct log *log,
                          struct embedded_redis **ret_redis, struct error *error);
 const char *embedded_redis_socket_path(const struct embedded_redis *redis);
+/* Its socket is there a moment before it listens. */
+bool embedded_redis_listens(const struct embedded_redis *redis);
 int embedded_redis_pid(const struct embedded_redis *redis); /* 0 while it is not running */
 /* SIGTERM, SIGKILL after 8 s; calls stopped() when it is gone; frees. */
 void embedded_redis_stop(struct embedded_redis *redis, void (*stopped)(void *context),

@@ -225,12 +225,12 @@ static int make_parts(struct daemon *daemon, struct error *error)
                       &clock_system, &daemon->log, &daemon->stats, &daemon->server, error);
 }
 
-/* Connecting before the embedded Redis has its socket would only be a false alarm. */
+/* Connecting before the embedded Redis listens would only be a false alarm. */
 static void on_begin(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     int64_t waited_ms = clock_monotonic_ms(&clock_system) - daemon->started_ms;
-    bool there = !daemon->redis || access(embedded_redis_socket_path(daemon->redis), F_OK) == 0;
+    bool there = !daemon->redis || embedded_redis_listens(daemon->redis);
     if (daemon->phase == PHASE_STOPPING) {
         (void)uv_timer_stop(timer);
     } else if (there || waited_ms > BEGIN_WAIT_MS) {

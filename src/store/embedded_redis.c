@@ -13,11 +13,12 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "embedded_aof.h"
@@ -342,6 +343,23 @@ int embedded_redis_start(uv_loop_t *loop, const char *state_dir, const struct lo
 const char *embedded_redis_socket_path(const struct embedded_redis *redis)
 {
     return redis->files.socket;
+}
+
+bool embedded_redis_listens(const struct embedded_redis *redis)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t size = strlen(redis->files.socket);
+    if (size >= sizeof(address.sun_path)) {
+        return false;
+    }
+    memcpy(address.sun_path, redis->files.socket, size + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    bool listens = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    close(fd);
+    return listens;
 }
 
 int embedded_redis_pid(const struct embedded_redis *redis)
