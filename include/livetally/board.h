@@ -17,8 +17,13 @@
  *
  * Bounds: max_cells over all groups. Clean cells that nobody watches are dropped by board_evict(),
  * at once when there are more; what is dirty or watched is not. So the store commits nothing while
- * more than max_cells are dirty, refuses viewers more groups while board_full(), and too_many_ids
- * keeps what is always watched within limits.
+ * more than max_cells are dirty, lets viewers have a group only while board_has_room(), gives up a
+ * load that turns out to need more (a group is here whole or not at all), and too_many_ids keeps
+ * what is always watched within limits.
+ *
+ * Only a group that is LOADED and watched may grow past max_cells, by what is sold for the first
+ * time in it: orders are never refused for who watches. It ends at one cell for each id that there
+ * may be of its second dimension, and meanwhile no group is let in.
  */
 #ifndef LIVETALLY_BOARD_H
 #define LIVETALLY_BOARD_H
@@ -109,6 +114,7 @@ struct group {
     uint32_t run_next;      /* where it puts the next one of them */
     uint32_t hand;          /* where board_evict() goes on: places below are still to be visited */
     uint32_t listed_at;     /* in board->changed, when it is listed */
+    uint32_t needed;        /* cells it has at least, of when a load gave it up; 0: none did */
     struct group *all_prev, *all_next;
 };
 
@@ -183,6 +189,8 @@ uint32_t board_held_count(struct board *board); /* watched, dirty or taken: can'
 size_t board_memory_bytes(const struct board *board); /* without the logs of watched groups */
 /* Watched, dirty and taken cells are over max_cells: no more groups should be watched. */
 bool board_full(struct board *board);
+/* False: it would be over max_cells with this group, as far as is known; NULL: a new one. */
+bool board_has_room(struct board *board, const struct group *group);
 /*
  * Frees what nobody needs; returns how many cells. Groups that are clean, unwatched and untouched
  * since before_ms (monotonic) go as a whole. A LOADED group counts as touched when it was loaded,
@@ -205,6 +213,7 @@ struct board_image;
 
 struct board_image *board_image_new(struct group_key key);
 void board_image_free(struct board_image *image);
+uint32_t board_image_count(const struct board_image *image); /* of cells */
 int board_image_cell(struct board_image *image, struct names *names, struct slice field,
                      struct slice value);
 /* The same for a cell whose value is read already, as those of sealed pages are. */
@@ -234,6 +243,12 @@ int board_load_merge(struct board *board, struct group *group, uint32_t lane, bo
                      uint64_t version, const struct board_image *image);
 bool board_load_finish(struct board *board, struct group *group);
 void board_load_abort(struct board *board, struct group *group); /* back to COLD */
+/*
+ * The same for lack of room; what was merged is dropped, but for what a checkpoint has yet to
+ * write. The group has at least `cells` cells: until there is room for so many,
+ * board_has_room() is false.
+ */
+void board_load_give_up(struct board *board, struct group *group, uint32_t cells);
 
 /*
  * Checkpoint: the cells that are dirty. take() moves up to `max` of them into `out`, the oldest,

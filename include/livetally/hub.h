@@ -50,9 +50,10 @@ struct hub_options {
     uint32_t subscribes_per_second; /* more are answered late: 20 */
 };
 
-/* Towards Redis. Called when a topic needs a group; false: Redis is away. The store loads it, sets
- * its state to GROUP_LOADED, then calls hub_groups_changed() (also from within want). Called again
- * for the same group, at most once a second and for each new subscribe, while it is GROUP_COLD. */
+/* Towards Redis. Called when a topic needs a group; false: Redis is away, or there is no room for
+ * it. The store loads it, sets its state to GROUP_LOADED, then calls hub_groups_changed() (also
+ * from within want). Called again for the same group while it is GROUP_COLD: at most once a second
+ * and for each new subscribe; at each look when a load gave it up (group.needed). */
 struct hub_source {
     bool (*want)(void *context, struct group_key key);
     void *context;

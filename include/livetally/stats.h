@@ -34,6 +34,8 @@
     X(checkpoint_cells, "checkpoint_cells_total", "Cells written by checkpoints")                  \
     X(feed_entries, "feed_entries_total", "Commits of other daemons applied")                      \
     X(resyncs, "resyncs_total", "Times all state was loaded from Redis")                           \
+    X(groups_given_up, "groups_given_up_total",                                                    \
+      "Loads of what a viewer asked for that limits.cells had no room for")                        \
     X(lost_writes, "lost_writes_total", "Times Redis came back with less than it acknowledged")    \
     X(redis_connects, "redis_connects_total", "Connections to Redis made")                         \
     X(redis_failures, "redis_failures_total", "Connections to Redis that failed or broke")         \

@@ -277,3 +277,13 @@ bool board_full(struct board *board)
     board_spread(board);
     return board->held_cells > board->max_cells;
 }
+
+bool board_has_room(struct board *board, const struct group *group)
+{
+    if (board_full(board))
+        return false;
+    if (group == NULL || group->needed == 0)
+        return true;
+    return board->held_cells - group_held_cells(group) + (uint64_t)group->needed <=
+           board->max_cells;
+}

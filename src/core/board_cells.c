@@ -87,6 +87,8 @@ void group_cell_remove(struct board *board, struct group *group, uint32_t place)
         cell_index_move(&group->index, group->cells[place].key, place);
     }
     board->cell_count--;
+    if (group->watchers > 0)
+        board->held_cells--;
 }
 
 void group_cells_shrink(struct board *board, struct group *group)

@@ -50,15 +50,22 @@ static void sweep_cells(struct eviction *eviction, struct group *group)
         group_cells_shrink(eviction->board, group);
 }
 
+/* It may have cells that were taken for a checkpoint when the load ended. */
+static bool is_given_up(const struct group *group)
+{
+    return group->state == GROUP_COLD && group->needed > 0;
+}
+
 /* True when it is done with the group, which may be gone then. */
 static bool visit_group(struct eviction *eviction, struct group *group)
 {
     bool idle = group->used_ms < eviction->before_ms;
 
     eviction->visits--;
-    if (group->watchers > 0 || group->taken_count > 0 || group->state == GROUP_LOADING)
+    if (group->taken_count > 0 || group->state == GROUP_LOADING ||
+        (group->watchers > 0 && !is_given_up(group)))
         return true;
-    if (idle && group->dirty_count == 0) {
+    if (idle && group->dirty_count == 0 && group->watchers == 0) {
         uint32_t cells = group->cell_count;
         eviction->freed += cells;
         eviction->visits -= cells < eviction->visits ? cells : eviction->visits;

@@ -38,6 +38,11 @@ void board_image_free(struct board_image *image)
     free(image);
 }
 
+uint32_t board_image_count(const struct board_image *image)
+{
+    return image->count;
+}
+
 const struct image_cell *board_image_cells(const struct board_image *image, uint32_t *ret_count)
 {
     *ret_count = image->count;

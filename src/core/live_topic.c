@@ -325,7 +325,7 @@ enum live_state live_topic_prepare(struct live *live, struct live_topic *live_to
         struct live_source *source = &live_topic->sources[i];
 
         if (source->group->state == GROUP_COLD &&
-            (ask || source->asked_ms == INT64_MIN ||
+            (ask || source->group->needed || source->asked_ms == INT64_MIN ||
              live->monotonic_ms - source->asked_ms >= ASK_AGAIN_MS)) {
             /* Even if it is loaded at once: what is read now must be dated by an observation. */
             source->asked_ms = live->monotonic_ms;

@@ -129,7 +129,7 @@ static void add_block(const struct load_items *items, uint32_t lane, uint64_t ve
     for (uint32_t i = 0; i < candidate_count; i++) {
         const struct candidate *candidate = &candidates[i];
         uint32_t item = find_item(items, candidate->place.group, candidate->hash);
-        if (item != ITEM_NONE)
+        if (item != ITEM_NONE && items->items[item].group)
             additions[addition_count++] = (struct image_addition){
                 items->items[item].images[lane], candidate->place.cell, candidate->fact};
     }

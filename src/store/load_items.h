@@ -8,7 +8,9 @@
 
 struct load_item {
     struct group_key key;
-    struct group *group;
+    struct group *group; /* NULL: it was given up, and so has no images either */
+    bool must_fit;       /* else it is loaded whatever is in memory already */
+    uint32_t cells;      /* it has at least: the most that one of its images has */
     struct board_image *images[LANE_COUNT]; /* NULL: the lane doesn't exist */
 };
 

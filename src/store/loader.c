@@ -16,6 +16,12 @@
  * both are at the same version: else a viewer would see groups of two moments side by side.
  *
  * If a feed was trimmed past where we began, or a lane appeared meanwhile, it begins again.
+ *
+ * How large a group is shows only while it is read. What viewers ask for is given up, a group at a
+ * time, as soon as there is no room for it: while hashes and pages come in, when the largest share
+ * that a lane has of each group no longer fits together (it can't have fewer cells); and when a
+ * share was merged, by the count of cells that there are then. So a load reads at most limits.cells
+ * of a lane, and a page more. Its topics learn it from partition_want().
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -55,21 +61,29 @@ struct loader {
     uint32_t feed_lane;         /* being read */
     uint64_t feed_version;      /* read up to there */
     uint64_t merged[LANE_COUNT];
-    bool waits; /* all is merged, and newer than what was applied */
+    uint64_t cells; /* of all items, at least: struct load_item */
+    uint64_t room;  /* for them, when step 2 began */
+    bool waits;     /* all is merged, and newer than what was applied */
     uint32_t attempts;
 };
 
 static void begin(struct loader *loader);
 static void next_feed(struct loader *loader);
 
+static void drop_images_of(struct load_item *item)
+{
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        board_image_free(item->images[lane]);
+        item->images[lane] = NULL;
+    }
+    item->cells = 0;
+}
+
 static void drop_images(struct loader *loader)
 {
-    struct load_item *items = loader->items.items;
     for (uint32_t i = 0; i < loader->items.count; i++)
-        for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-            board_image_free(items[i].images[lane]);
-            items[i].images[lane] = NULL;
-        }
+        drop_images_of(&loader->items.items[i]);
+    loader->cells = 0;
     free(loader->scans);
     loader->scans = NULL;
     sealed_days_free(loader->sealed);
@@ -89,7 +103,8 @@ void loader_abort(struct partition *partition)
     if (!loader)
         return;
     for (uint32_t i = 0; i < loader->items.count; i++)
-        board_load_abort(loader->board, loader->items.items[i].group);
+        if (loader->items.items[i].group)
+            board_load_abort(loader->board, loader->items.items[i].group);
     partition->loader = NULL;
     loader_free(loader);
 }
@@ -106,7 +121,9 @@ void loader_start(struct partition *partition, struct board *board, const struct
         if (group->state != GROUP_COLD)
             continue;
         board_load_begin(board, group);
-        load_items_add(&loader->items, keys[i])->group = group;
+        struct load_item *item = load_items_add(&loader->items, keys[i]);
+        item->group = group;
+        item->must_fit = board == partition->view.board && !partition_is_pinned(keys[i]);
     }
     partition->loader = loader;
     begin(loader);
@@ -134,10 +151,54 @@ static void begin_again(struct loader *loader)
     drop_images(loader);
     loader->waits = false;
     for (uint32_t i = 0; i < loader->items.count; i++) {
-        board_load_abort(loader->board, loader->items.items[i].group);
-        board_load_begin(loader->board, loader->items.items[i].group);
+        struct group *group = loader->items.items[i].group;
+        if (!group)
+            continue;
+        board_load_abort(loader->board, group);
+        board_load_begin(loader->board, group);
     }
     begin(loader);
+}
+
+/* --- room --------------------------------------------------------------------------------- */
+
+/* Somebody still waits for it. */
+static bool is_wanted(const struct load_item *item)
+{
+    return item->group && item->group->watchers;
+}
+
+/* All cells that a watched group has already are among those held. */
+static void measure_room(struct loader *loader)
+{
+    uint32_t held = board_held_count(loader->board), max = loader->partition->options.max_cells;
+    loader->room = held < max ? max - held : 0;
+    for (uint32_t i = 0; i < loader->items.count; i++)
+        if (is_wanted(&loader->items.items[i]))
+            loader->room += loader->items.items[i].group->cell_count;
+}
+
+static void give_up(struct loader *loader, struct load_item *item)
+{
+    loader->partition->stats->groups_given_up += is_wanted(item);
+    board_load_give_up(loader->board, item->group, item->cells);
+    loader->cells -= item->cells;
+    drop_images_of(item);
+    item->group = NULL;
+}
+
+/* After cells of a lane were read. False: the item is given up, and its images are gone. */
+static bool still_fits(struct loader *loader, struct load_item *item, uint32_t lane)
+{
+    uint32_t count = board_image_count(item->images[lane]);
+    if (count > item->cells) {
+        loader->cells += count - item->cells;
+        item->cells = count;
+    }
+    if (!item->must_fit || loader->cells <= loader->room)
+        return true;
+    give_up(loader, item);
+    return false;
 }
 
 /* --- 4. feeds ----------------------------------------------------------------------------- */
@@ -160,11 +221,13 @@ static void finish(struct loader *loader)
         follow_poll(partition);
         return;
     }
-    for (uint32_t i = 0; i < loader->items.count; i++)
-        if (!board_load_finish(loader->board, loader->items.items[i].group)) {
+    for (uint32_t i = 0; i < loader->items.count; i++) {
+        struct group *group = loader->items.items[i].group;
+        if (group && !board_load_finish(loader->board, group)) {
             begin_again(loader); /* a lane appeared meanwhile */
             return;
         }
+    }
     partition->loader = NULL;
     loader_done_fn *done = loader->done;
     loader_free(loader);
@@ -185,11 +248,15 @@ static bool merge_lane(struct loader *loader)
     bool own = lane == partition->fence.lane;
     for (uint32_t i = 0; i < loader->items.count; i++) {
         struct load_item *item = &loader->items.items[i];
+        if (!item->group)
+            continue;
         if (board_load_merge(loader->board, item->group, lane, own, loader->feed_version,
                              item->images[lane]) != 0)
             return false;
         board_image_free(item->images[lane]);
         item->images[lane] = NULL;
+        if (item->must_fit && (board_full(loader->board) || !is_wanted(item)))
+            give_up(loader, item);
     }
     loader->merged[lane] = loader->feed_version;
     follow_note_version(partition, lane, loader->feed_version);
@@ -260,9 +327,9 @@ static void next_feed(struct loader *loader)
 
 static struct board_image *image_of(void *context, uint32_t lane, struct group_key key)
 {
-    const struct loader *loader = context;
-    const struct load_item *item = load_items_find(&loader->items, key);
-    return item ? item->images[lane] : NULL;
+    struct loader *loader = context;
+    struct load_item *item = load_items_find(&loader->items, key);
+    return item && item->group && still_fits(loader, item, lane) ? item->images[lane] : NULL;
 }
 
 static void sealed_read_all(void *context)
@@ -320,14 +387,15 @@ static void scanned(void *context, const redisReply *reply)
         return;
     }
     const redisReply *cells = reply->element[1];
-    for (size_t i = 0; i + 1 < cells->elements; i += 2)
-        if (board_image_cell(loader->items.items[scan->item].images[scan->lane],
-                             partition->view.names, reply_slice(cells->element[i]),
+    struct load_item *item = &loader->items.items[scan->item];
+    for (size_t i = 0; item->group && i + 1 < cells->elements; i += 2)
+        if (board_image_cell(item->images[scan->lane], partition->view.names,
+                             reply_slice(cells->element[i]),
                              reply_slice(cells->element[i + 1])) != 0) {
             partition_resync(partition, "a cell is unreadable");
             return;
         }
-    if (cursor) {
+    if (item->group && still_fits(loader, item, scan->lane) && cursor) {
         scan_send(scan, cursor);
         return;
     }
@@ -355,8 +423,11 @@ static void scan_send(struct scan *scan, uint64_t cursor)
 static void scan_some(struct loader *loader)
 {
     while (loader->scans_open < SCANS_IN_FLIGHT && loader->scan_next < loader->scan_count) {
+        struct scan *scan = &loader->scans[loader->scan_next++];
+        if (!loader->items.items[scan->item].group)
+            continue;
         loader->scans_open++;
-        scan_send(&loader->scans[loader->scan_next++], 0);
+        scan_send(scan, 0);
     }
     if (!loader->scans_open)
         read_sealed(loader);
@@ -371,9 +442,10 @@ static void plan_scans(struct loader *loader)
         mem_resize(NULL, (size_t)loader->items.count * LANE_COUNT + 1, sizeof *loader->scans);
     for (uint32_t i = 0; i < loader->items.count; i++)
         for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-            if (!(loader->lanes >> lane & 1))
+            struct load_item *item = &loader->items.items[i];
+            if (!item->group || !(loader->lanes >> lane & 1))
                 continue;
-            loader->items.items[i].images[lane] = board_image_new(loader->items.items[i].key);
+            item->images[lane] = board_image_new(item->key);
             loader->scans[loader->scan_count++] = (struct scan){loader, i, lane};
         }
 }
@@ -414,6 +486,7 @@ static void versions_read(void *context, const redisReply *reply)
         loader->checkpoints[lane] = checkpoint;
         follow_note_version(partition, lane, version);
     }
+    measure_room(loader);
     plan_scans(loader);
     scan_some(loader);
 }

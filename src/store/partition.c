@@ -31,6 +31,14 @@ struct group_key partition_pin_key(uint32_t pin, uint32_t day)
                               .first = 0};
 }
 
+bool partition_is_pinned(struct group_key key)
+{
+    for (uint32_t i = 0; i < partition_pin_count; i++)
+        if (key.rollup == pins[i])
+            return key.period != PERIOD_MINUTE;
+    return false;
+}
+
 int64_t partition_now_ms(const struct partition *partition)
 {
     return clock_monotonic_ms(partition->clock);
@@ -124,12 +132,13 @@ static bool want_group(struct partition *partition, struct group_key key)
     return true;
 }
 
-/* What viewers ask for is bounded; what is always shown (follow_day) is bounded by its ids. */
+/* What viewers ask for is bounded, here as far as its size is known and by the loader then; what is
+ * always shown (follow_day) is bounded by its ids. */
 bool partition_want(void *context, struct group_key key)
 {
     struct partition *partition = context;
     const struct group *group = board_find(partition->view.board, key);
-    if (board_full(partition->view.board) && (!group || group->state != GROUP_LOADED))
+    if ((!group || group->state != GROUP_LOADED) && !board_has_room(partition->view.board, group))
         return false;
     return want_group(partition, key);
 }
@@ -147,7 +156,7 @@ static void load_wanted(struct partition *partition)
     uint32_t count = 0;
     for (uint32_t i = 0; i < wanted->count; i++) {
         const struct group *group = board_find(partition->view.board, wanted->keys[i]);
-        if (!group || group->state == GROUP_COLD)
+        if (group && group->state == GROUP_COLD && group->watchers)
             wanted->keys[count++] = wanted->keys[i];
     }
     wanted_clear(wanted);

@@ -239,6 +239,7 @@ bool partition_send(struct partition *partition, redis_reply_fn *done, void *con
 /* Groups that are always loaded: for all time (day 0) and for today. */
 extern const uint32_t partition_pin_count;
 struct group_key partition_pin_key(uint32_t pin, uint32_t day);
+bool partition_is_pinned(struct group_key key); /* of any day */
 
 /* problem.c */
 void partition_resync(struct partition *partition, const char *reason);

@@ -210,9 +210,10 @@ static void add_key(struct sync *sync, struct group_key key)
     sync->keys[sync->key_count++] = key;
 }
 
+/* What waits to be loaded is asked for again, since there may not be room for it. */
 static void add_watched(void *context, struct group *group)
 {
-    if (group->watchers)
+    if (group->watchers && group->state == GROUP_LOADED)
         add_key(context, group->key);
 }
 

@@ -3,6 +3,7 @@
  */
 #include "board_fixture.h"
 #include "core/board_private.h"
+#include "image_fixture.h"
 #include "livetally/mem.h"
 
 static void dirty_cells_are_taken_oldest_first(void **state)
@@ -182,6 +183,80 @@ static void full_means_too_much_that_cannot_go(void **state)
     board_free(board);
 }
 
+/* Merges a lane that has hosts 1 to `hosts` into all:host, with a share of 1 each. */
+static struct group *load_hosts(struct board *board, uint32_t lane, bool own, uint32_t hosts)
+{
+    struct group *group = board_find(board, all_host);
+    struct board_image *image = board_image_new(all_host);
+
+    for (uint32_t host = 1; host <= hosts; host++) {
+        struct fact fact = order(host, 2, 1);
+        add_to_image(image, all_host, &china, 1, &fact);
+    }
+    assert_int_equal(board_image_count(image), hosts);
+    assert_int_equal(board_load_merge(board, group, lane, own, 100, image), 0);
+    board_image_free(image);
+    return group;
+}
+
+static void what_is_given_up_keeps_what_is_dirty_and_is_known_to_be_too_large(void **state)
+{
+    (void)state;
+    struct board *board = new_board(60);
+    struct group *group;
+
+    board_watch(board, all_host);
+    group = board_find(board, all_host);
+    assert_true(board_has_room(board, group));
+    board_load_begin(board, group);
+    load_hosts(board, 0, true, 5); /* dirty, as they came from the feed */
+    load_hosts(board, 1, false, 61);
+    assert_int_equal(board_held_count(board), 61);
+    assert_false(board_has_room(board, NULL));
+    board_load_give_up(board, group, 40);
+    assert_int_equal(group->state, GROUP_COLD);
+    assert_int_equal(board_cell_count(board), 5);
+    assert_int_equal(board_held_count(board), 5);
+    for (uint32_t host = 1; host <= 5; host++)
+        assert_int_equal(group_cell(group, host)->own.v[METRIC_GROSS], 1);
+    assert_true(board_has_room(board, NULL));
+    assert_false(board_has_room(board, group)); /* 61 it would be, 60 may be */
+    assert_int_equal(checkpoint(board), 5);
+    board_load_begin(board, group);
+    board_load_give_up(board, group, 60);
+    assert_int_equal(board_cell_count(board), 0);
+    assert_true(board_has_room(board, group));
+    board_free(board);
+}
+
+static void what_is_given_up_while_a_cell_is_taken_goes_later(void **state)
+{
+    (void)state;
+    struct board *board = new_board(100);
+    struct cell_ref refs[20];
+    struct group *group;
+
+    board_watch(board, all_host);
+    group = board_find(board, all_host);
+    board_load_begin(board, group);
+    load_hosts(board, 0, true, 3);
+    load_hosts(board, 1, false, 50);
+    assert_int_equal(board_dirty_take(board, refs, 20), 3);
+    board_load_give_up(board, group, 0);
+    assert_int_equal(board_cell_count(board), 50); /* places stay as they are */
+    assert_int_equal(cell_of(refs[2])->key, 3);
+    board_evict(board, 0);
+    assert_int_equal(board_cell_count(board), 50);
+    for (uint32_t i = 0; i < 3; i++)
+        board_dirty_written(board, refs[i]);
+    board_set_now(board, 1000);
+    board_evict(board, 1);
+    assert_int_equal(board_cell_count(board), 0);
+    assert_int_equal(board_held_count(board), 0);
+    assert_ptr_equal(board_find(board, all_host), group); /* it is watched */
+    board_free(board);
+}
+
 static void add_group_bytes(void *context, struct group *group)
 {
     *(size_t *)context += group_memory_bytes(group);
@@ -226,6 +301,8 @@ int main(void)
         cmocka_unit_test(idle_cells_of_busy_groups_are_dropped),
         cmocka_unit_test(an_idle_loaded_group_becomes_cold),
         cmocka_unit_test(full_means_too_much_that_cannot_go),
+        cmocka_unit_test(what_is_given_up_keeps_what_is_dirty_and_is_known_to_be_too_large),
+        cmocka_unit_test(what_is_given_up_while_a_cell_is_taken_goes_later),
         cmocka_unit_test(its_memory_is_that_of_its_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -250,8 +250,11 @@ static void load_some(struct world *world, struct load *load)
 
     assert_non_null(group);
     assert_int_equal(group->state, GROUP_LOADING);
-    if (below(world, 30) == 0) {
-        board_load_abort(world->board, group);
+    if (below(world, 20) == 0) {
+        if (below(world, 2))
+            board_load_abort(world->board, group);
+        else
+            board_load_give_up(world->board, group, 0);
         load_end(load);
         return;
     }
