@@ -24,7 +24,7 @@ enum ip_kind {
 
 struct ip {
     uint8_t bytes[IP_BYTES]; /* of IP_INTERNET; else zeros */
-    enum ip_kind kind;
+    uint8_t kind;            /* enum ip_kind */
 };
 
 /* "192.0.2.1" or "2001:db8::1", nothing around it. False: neither; *ret_ip is untouched. */

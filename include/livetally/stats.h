@@ -62,6 +62,8 @@
     X(ingest_connections, "ingest_connections", "Open ingest connections")                         \
     X(live_connections, "live_connections", "Open live connections")                               \
     X(slow_viewers, "slow_live_connections", "Live connections whose socket takes no more")        \
+    X(active_connections, "active_connections",                                                    \
+      "Connections that speak HTTP, or on which something is under way")                           \
     X(queued_events, "queued_events", "Events received and not yet durable")                       \
     X(ready, "ready", "1 while /readyz says ready")                                                \
     X(redis_connected, "redis_connected", "1 while connected to Redis and caught up")              \

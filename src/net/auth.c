@@ -119,7 +119,7 @@ bool auth_is_near(const struct connection *connection)
 {
     static const struct ip_net here = {.local = true};
 
-    return ip_net_holds(&here, &connection->peer) && !peer_is_forwarded(connection) &&
+    return ip_net_holds(&here, &activity_of(connection)->peer) && !peer_is_forwarded(connection) &&
            !site_is_foreign(connection);
 }
 
@@ -208,20 +208,21 @@ static bool read_auth(struct slice text, struct buffer *ret_token)
 
 void auth_forget_words(struct connection *connection)
 {
-    if (!connection->words)
+    struct buffer *words;
+
+    if (!connection->activity)
         return;
-    explicit_bzero(connection->words->data, connection->words->capacity);
-    buffer_done(connection->words);
-    free(connection->words);
-    connection->words = NULL;
+    words = &connection->activity->words;
+    if (words->data)
+        explicit_bzero(words->data, words->capacity);
+    buffer_done(words);
 }
 
 static void send_away(struct connection *connection, struct admission *admission)
 {
     auth_count(connection->server, admission->refusal);
     auth_forget_words(connection);
-    connection->words = mem_alloc(sizeof(*connection->words));
-    *connection->words = admission->why;
+    activity_begin(connection)->words = admission->why;
     connection->explained = true;
     connection_say_goodbye(connection, admission->refusal == AUTH_REFUSAL_SCOPE ? GOODBYE_FORBIDDEN
                                                                                 : GOODBYE_TOKEN);
@@ -258,7 +259,7 @@ bool auth_first_message(struct connection *connection, struct slice text)
     if (!take_message(connection, text))
         return false;
     if (connection->phase == PHASE_OPEN) {
-        hub_limit(connection->u.live.viewer, connection->grant);
+        hub_limit(connection->u.viewer, connection->grant);
         liveness_schedule(connection);
     }
     return true;
@@ -266,10 +267,8 @@ bool auth_first_message(struct connection *connection, struct slice text)
 
 void auth_receive(struct connection *connection, const char *data, size_t size, bool final)
 {
-    struct buffer *words = connection->words;
+    struct buffer *words = &activity_begin(connection)->words;
 
-    if (!words)
-        words = connection->words = mem_zalloc(sizeof(*words));
     if (size > MESSAGE_BYTES - words->size) {
         auth_forget_words(connection);
         connection_say_goodbye(connection, GOODBYE_TOO_BIG);

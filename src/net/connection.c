@@ -62,7 +62,7 @@ struct connection *connection_new(struct server *server)
         connection->next->prev = connection;
     server->connections = connection;
     server->connection_count++;
-    connection->heard_ms = (int64_t)uv_now(server->loop);
+    (void)activity_begin(connection);
     pace_begin(connection);
     connection_set_phase(connection, PHASE_HANDSHAKE);
     return connection;
@@ -110,6 +110,7 @@ void connection_free(struct connection *connection)
         server->refused_count--;
     peer_leave(connection);
     auth_forget_words(connection);
+    activity_end(connection);
     grant_unref(connection->grant);
     free(connection);
 }
@@ -146,8 +147,8 @@ void connection_pause(struct connection *connection, uint8_t reasons, bool pause
     if (!before == !connection->paused)
         return;
     /* A message under way could not go on for our sake: its time begins again. */
-    if (!pause && (before & ~PAUSE_MEMORY))
-        connection->arriving_since_ms = (int64_t)uv_now(connection->server->loop);
+    if (!pause && connection->activity && (before & ~PAUSE_MEMORY))
+        connection->activity->arriving_since_ms = (int64_t)uv_now(connection->server->loop);
     (void)lws_rx_flow_control(connection->wsi, !connection->paused);
     if (connection->tls && !connection->paused)
         tls_resume(connection);
@@ -201,7 +202,7 @@ static void write_goodbye(struct connection *connection)
 {
     struct buffer *out = connection_begin(connection);
     uint64_t retry_ms = RETRY_BASE_MS + server_random(connection->server) % RETRY_SPREAD_MS;
-    struct slice message = connection->explained ? buffer_slice(connection->words)
+    struct slice message = connection->explained ? buffer_slice(&activity_of(connection)->words)
                                                  : slice_of(goodbyes[connection->goodbye].message);
 
     buffer_append_byte(out, '{');
@@ -303,6 +304,7 @@ int connection_established(struct connection *connection)
     } else {
         connection_open(connection);
     }
+    activity_rest(connection);
     return 0;
 }
 
@@ -335,6 +337,7 @@ int connection_received(struct connection *connection, const char *data, size_t 
     if (!final)
         memory_arriving(connection, size);
     pace_received(connection, size, final);
+    activity_rest(connection);
     return 0;
 }
 
@@ -365,6 +368,7 @@ void connection_drained(struct connection *connection)
             ingest_flush(connection);
         else
             live_drained(connection);
+        activity_rest(connection);
     }
 }
 

@@ -43,6 +43,7 @@ static int on_socket(struct connection *connection, enum lws_callback_reasons re
         return connection_received(connection, in, size);
     case LWS_CALLBACK_RECEIVE_PONG:
         liveness_heard(connection);
+        activity_rest(connection);
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
         connection_drained(connection);
@@ -115,7 +116,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     if (!connection)
         return 0;
     connection->wsi = wsi;
-    if (connection->unsent_bytes && may_have_sent(reason))
+    if (connection->activity && may_have_sent(reason))
         memory_settle(connection);
     return on_socket(connection, reason, in, size);
 }

@@ -25,6 +25,12 @@ struct framing {
     bool open;                                  /* a message in fragments isn't finished */
 };
 
+/* Between two messages: as zeroed. */
+static inline bool framing_is_over(const struct framing *framing)
+{
+    return framing->left == 0 && framing->have == 0 && !framing->open;
+}
+
 /*
  * Looks at the next bytes of the stream. Returns how many of them are fine: all, with *ret_fault
  * FRAMING_GOOD, or those before the byte that shows a fault, or before the header it stands in;

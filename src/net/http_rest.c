@@ -24,27 +24,30 @@
 static void enter(struct connection *connection)
 {
     struct server *server = connection->server;
+    struct activity *activity = activity_begin(connection);
 
     connection->flowing = true;
-    connection->rest_prev = NULL;
-    connection->rest_next = server->flowing;
+    activity->rest_prev = NULL;
+    activity->rest_next = server->flowing;
     if (server->flowing)
-        server->flowing->rest_prev = connection;
+        server->flowing->activity->rest_prev = connection;
     server->flowing = connection;
     connection_pause(connection, PAUSE_HTTP, false);
 }
 
 static void leave(struct connection *connection)
 {
+    const struct activity *activity = activity_of(connection);
+
     if (!connection->flowing)
         return;
     connection->flowing = false;
-    if (connection->rest_next)
-        connection->rest_next->rest_prev = connection->rest_prev;
-    if (connection->rest_prev)
-        connection->rest_prev->rest_next = connection->rest_next;
+    if (activity->rest_next)
+        activity->rest_next->activity->rest_prev = activity->rest_prev;
+    if (activity->rest_prev)
+        activity->rest_prev->activity->rest_next = activity->rest_next;
     else
-        connection->server->flowing = connection->rest_next;
+        connection->server->flowing = activity->rest_next;
 }
 
 void rest_begin(struct connection *connection)
@@ -60,14 +63,14 @@ void rest_end(struct connection *connection)
     connection->sending = false;
     leave(connection);
     if (connection->awaits_room)
-        (void)epoll_ctl(connection->server->room_fd, EPOLL_CTL_DEL, connection->inbound.fd, NULL);
+        (void)epoll_ctl(connection->server->room_fd, EPOLL_CTL_DEL, connection->fd, NULL);
     connection->awaits_room = false;
 }
 
 /* Also when it is broken, which lws shall see. */
 static bool has_room(const struct connection *connection)
 {
-    struct pollfd look = {.fd = connection->inbound.fd, .events = POLLOUT};
+    struct pollfd look = {.fd = connection->fd, .events = POLLOUT};
 
     return poll(&look, 1, 0) != 0;
 }
@@ -79,7 +82,7 @@ static void await_room(struct connection *connection)
     int change = connection->awaits_room ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
     leave(connection);
-    if (epoll_ctl(connection->server->room_fd, change, connection->inbound.fd, &event))
+    if (epoll_ctl(connection->server->room_fd, change, connection->fd, &event))
         return;
     connection->awaits_room = true;
     connection_pause(connection, PAUSE_HTTP, true);
@@ -90,7 +93,7 @@ void rest_look(struct server *server)
     struct connection *next;
 
     for (struct connection *at = server->flowing; at; at = next) {
-        next = at->rest_next;
+        next = at->activity->rest_next;
         if (!has_room(at))
             await_room(at);
     }

@@ -95,19 +95,19 @@ void inbound_watch(struct connection *connection, int fd)
         watched.size = size;
     }
     watched.by_fd[fd] = connection;
-    connection->inbound.fd = fd;
+    connection->fd = fd;
     inbound_expect_head(connection);
 }
 
 static void forget_head(struct connection *connection)
 {
-    struct inbound *inbound = &connection->inbound;
+    if (connection->expected == INBOUND_HEAD) {
+        struct buffer *head = &activity_begin(connection)->inbound.head;
 
-    if (inbound->mode == INBOUND_HEAD) {
-        connection->server->head_bytes -= inbound->u.head.capacity;
-        buffer_done(&inbound->u.head);
+        connection->server->head_bytes -= head->capacity;
+        buffer_done(head);
     }
-    inbound->mode = INBOUND_PLAIN;
+    connection->expected = INBOUND_PLAIN;
 }
 
 void inbound_forget(struct connection *connection)
@@ -115,15 +115,15 @@ void inbound_forget(struct connection *connection)
     struct connection **link = &connection->server->faulty;
 
     /* By our own note: lws may have closed it already, and forgotten its number. */
-    if (find(connection->inbound.fd) == connection)
-        watched.by_fd[connection->inbound.fd] = NULL;
+    if (find(connection->fd) == connection)
+        watched.by_fd[connection->fd] = NULL;
     forget_head(connection);
-    if (!connection->inbound.fault)
+    if (!activity_of(connection)->inbound.fault)
         return;
     while (*link && *link != connection)
-        link = &(*link)->inbound.next;
+        link = &(*link)->activity->inbound.next;
     if (*link)
-        *link = connection->inbound.next;
+        *link = connection->activity->inbound.next;
 }
 
 void inbound_done(void)
@@ -135,34 +135,33 @@ void inbound_done(void)
 
 void inbound_expect_head(struct connection *connection)
 {
-    struct inbound *inbound = &connection->inbound;
-
-    if (inbound->mode != INBOUND_PLAIN)
-        return;
-    inbound->mode = INBOUND_HEAD;
-    inbound->u.head = BUFFER_INIT;
+    if (connection->expected == INBOUND_PLAIN)
+        connection->expected = INBOUND_HEAD;
 }
 
 void inbound_expect_frames(struct connection *connection)
 {
-    struct inbound *inbound = &connection->inbound;
-
     forget_head(connection);
-    inbound->mode = INBOUND_FRAMES;
-    memset(&inbound->u.framing, 0, sizeof(inbound->u.framing));
+    connection->expected = INBOUND_FRAMES;
+}
+
+bool inbound_is_over(const struct connection *connection)
+{
+    return connection->expected == INBOUND_FRAMES &&
+           framing_is_over(&activity_of(connection)->inbound.framing);
 }
 
 /* --- what is wrong ---------------------------------------------------------------------------- */
 
 static void blame(struct connection *connection, enum inbound_fault fault, const char *why)
 {
-    struct inbound *inbound = &connection->inbound;
+    struct inbound *inbound = &activity_begin(connection)->inbound;
     struct server *server = connection->server;
 
     forget_head(connection);
-    inbound->mode = INBOUND_DISCARD;
+    connection->expected = INBOUND_DISCARD;
     inbound->fault = (uint8_t)fault;
-    inbound->u.why = why;
+    inbound->why = why;
     inbound->next = server->faulty;
     server->faulty = connection;
 }
@@ -177,7 +176,9 @@ static void tell(struct connection *connection)
         [FAULT_HEAD_TOPICS] = PROBLEM_TOPICS,
     };
 
-    switch (connection->inbound.fault) {
+    const struct inbound *inbound = &connection->activity->inbound;
+
+    switch (inbound->fault) {
     case FAULT_UNMASKED:
         connection_say_goodbye(connection, GOODBYE_UNMASKED);
         break;
@@ -185,7 +186,7 @@ static void tell(struct connection *connection)
         connection_say_goodbye(connection, GOODBYE_FRAMING);
         break;
     default:
-        http_reject(connection, problems[connection->inbound.fault], connection->inbound.u.why);
+        http_reject(connection, problems[inbound->fault], inbound->why);
         break;
     }
 }
@@ -195,9 +196,9 @@ void inbound_tell_faults(struct server *server)
     while (server->faulty) {
         struct connection *connection = server->faulty;
 
-        server->faulty = connection->inbound.next;
+        server->faulty = connection->activity->inbound.next;
         tell(connection);
-        connection->inbound.fault = FAULT_NONE;
+        connection->activity->inbound.fault = FAULT_NONE;
     }
 }
 
@@ -273,7 +274,7 @@ static size_t drop_misread(char *head, size_t size)
  * would misread. */
 static size_t inspect_head(struct connection *connection, char *bytes, size_t got)
 {
-    struct buffer *head = &connection->inbound.u.head;
+    struct buffer *head = &activity_begin(connection)->inbound.head;
     size_t known = head->size;
     size_t held = head->capacity;
     enum inbound_fault fault;
@@ -305,10 +306,12 @@ static size_t inspect_head(struct connection *connection, char *bytes, size_t go
 
 static size_t inspect_frames(struct connection *connection, const char *bytes, size_t got)
 {
+    struct framing framing = activity_of(connection)->inbound.framing;
     enum framing_fault fault;
-    size_t good =
-        framing_check(&connection->inbound.u.framing, (const unsigned char *)bytes, got, &fault);
+    size_t good = framing_check(&framing, (const unsigned char *)bytes, got, &fault);
 
+    if (connection->activity || !framing_is_over(&framing))
+        activity_begin(connection)->inbound.framing = framing;
     if (fault)
         blame(connection, fault == FRAMING_UNMASKED ? FAULT_UNMASKED : FAULT_FRAMING, NULL);
     return good;
@@ -316,7 +319,7 @@ static size_t inspect_frames(struct connection *connection, const char *bytes, s
 
 static size_t inspect(struct connection *connection, char *bytes, size_t got)
 {
-    switch (connection->inbound.mode) {
+    switch (connection->expected) {
     case INBOUND_FRAMES:
         return inspect_frames(connection, bytes, got);
     case INBOUND_HEAD:
@@ -335,14 +338,12 @@ static size_t inspect(struct connection *connection, char *bytes, size_t got)
 static ssize_t read_inspected(struct connection *connection, const struct source *source,
                               void *bytes, size_t size)
 {
-    const struct inbound *inbound = &connection->inbound;
-
     if (connection->sending && !source->ssl) {
         errno = EAGAIN; /* lws would end the answer under way for what comes behind a body */
         return -1;
     }
     for (int discarded = 0; discarded < DISCARDS_PER_TURN;) {
-        size_t kept = inbound->mode == INBOUND_HEAD ? inbound->u.head.size : 0;
+        size_t kept = activity_of(connection)->inbound.head.size;
         ssize_t got;
         size_t good;
 
@@ -355,7 +356,7 @@ static ssize_t read_inspected(struct connection *connection, const struct source
         good = inspect(connection, bytes, (size_t)got);
         if (good > 0)
             return (ssize_t)good;
-        if (inbound->mode == INBOUND_DISCARD)
+        if (connection->expected == INBOUND_DISCARD)
             discarded++;
     }
     errno = EAGAIN;

@@ -4,6 +4,7 @@
 #ifndef LIVETALLY_INBOUND_H
 #define LIVETALLY_INBOUND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "framing.h"
@@ -12,16 +13,12 @@
 struct connection;
 struct server;
 
-/* What is expected of a peer, and how far it came. */
+/* Of what is expected of a peer: how far it came. */
 struct inbound {
-    union {
-        struct buffer head;     /* of a request, until all of it is here */
-        struct framing framing; /* of a WebSocket */
-        const char *why;        /* a head was refused */
-    } u;
+    struct buffer head;      /* of a request, until all of it is here */
+    struct framing framing;  /* of a WebSocket */
+    const char *why;         /* a head was refused */
     struct connection *next; /* in server->faulty */
-    int fd;                  /* that it is known by, if it is */
-    uint8_t mode;
     uint8_t fault;
 };
 
@@ -29,6 +26,7 @@ void inbound_watch(struct connection *connection, int fd); /* a request's head i
 void inbound_forget(struct connection *connection);
 void inbound_expect_head(struct connection *connection); /* after an answer */
 void inbound_expect_frames(struct connection *connection);
+bool inbound_is_over(const struct connection *connection); /* no frame is under way */
 void inbound_tell_faults(struct server *server);
 void inbound_done(void); /* no connection is left */
 

@@ -19,7 +19,7 @@
 
 static void ask_for_room(struct connection *connection)
 {
-    connection->u.live.waiting = true;
+    connection->waiting = true;
     connection_ask_writable(connection);
 }
 
@@ -46,7 +46,7 @@ static unsigned char *write_header(struct frame *frame)
  */
 static bool send_directly(struct connection *connection, unsigned char *bytes, size_t size)
 {
-    ssize_t sent = send(connection->u.live.fd, bytes, size, MSG_NOSIGNAL);
+    ssize_t sent = send(connection->fd, bytes, size, MSG_NOSIGNAL);
 
     if (sent == (ssize_t)size)
         return true;
@@ -75,7 +75,7 @@ static bool send_event(struct connection *connection, struct frame *frame)
     struct buffer *out;
     bool sent;
 
-    if (connection->u.live.fd < 0) {
+    if (connection->tls) {
         sse_send(connection, text);
         return true;
     }
@@ -96,7 +96,7 @@ static bool send_frame(void *peer, struct frame *frame)
     }
     if (connection->stream)
         return send_event(connection, frame);
-    if (connection->u.live.fd >= 0)
+    if (!connection->tls)
         return send_message(connection, frame);
     connection_send_bytes(connection, frame_text(frame), frame->size);
     return true;
@@ -111,23 +111,23 @@ void live_open(struct connection *connection)
     int unsent = UNSENT_BYTES;
 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
-    connection->u.live.fd = connection->tls ? -1 : fd;
     server->stats->connections_live++;
     server->stats->live_connections++;
     connection_hello(connection, LIVE_PROTOCOL);
-    connection->u.live.viewer = hub_join(server->hub, &viewer_ops, connection);
-    hub_limit(connection->u.live.viewer, connection->grant);
+    connection->u.viewer = hub_join(server->hub, &viewer_ops, connection);
+    hub_limit(connection->u.viewer, connection->grant);
     server_wake_hub(server);
 }
 
 void live_close(struct connection *connection)
 {
-    if (!connection->u.live.viewer)
+    if (!connection->u.viewer)
         return;
     connection->server->stats->live_connections--;
-    buffer_done(&connection->u.live.message);
-    hub_leave(connection->u.live.viewer);
-    connection->u.live.viewer = NULL;
+    if (connection->activity)
+        buffer_done(&connection->activity->message);
+    hub_leave(connection->u.viewer);
+    connection->u.viewer = NULL;
 }
 
 static void accept_message(struct connection *connection, struct slice text)
@@ -136,7 +136,7 @@ static void accept_message(struct connection *connection, struct slice text)
         connection_say_goodbye(connection, GOODBYE_NOT_UTF8);
     else if (connection->may_auth && auth_first_message(connection, text))
         return;
-    else if (!hub_receive(connection->u.live.viewer, text))
+    else if (!hub_receive(connection->u.viewer, text))
         connection_say_goodbye(connection, GOODBYE_BAD_MESSAGES);
     server_wake_hub(connection->server);
 }
@@ -144,9 +144,9 @@ static void accept_message(struct connection *connection, struct slice text)
 void live_receive(struct connection *connection, const char *data, size_t size, bool first,
                   bool final)
 {
-    struct buffer *message = &connection->u.live.message;
+    struct buffer *message;
 
-    if (size > MESSAGE_BYTES - message->size) {
+    if (size > MESSAGE_BYTES - activity_of(connection)->message.size) {
         connection_say_goodbye(connection, GOODBYE_TOO_BIG);
         return;
     }
@@ -154,6 +154,7 @@ void live_receive(struct connection *connection, const char *data, size_t size, 
         accept_message(connection, (struct slice){size ? data : "", size});
         return;
     }
+    message = &activity_begin(connection)->message;
     if (size > 0)
         buffer_append(message, data, size);
     if (!final)
@@ -164,14 +165,14 @@ void live_receive(struct connection *connection, const char *data, size_t size, 
 
 bool live_stuck(const struct connection *connection)
 {
-    return connection->u.live.waiting || lws_partial_buffered(connection->wsi);
+    return connection->waiting || lws_partial_buffered(connection->wsi);
 }
 
 void live_drained(struct connection *connection)
 {
-    if (!connection->u.live.waiting || !connection->u.live.viewer)
+    if (!connection->waiting || !connection->u.viewer)
         return;
-    connection->u.live.waiting = false;
-    hub_drained(connection->u.live.viewer);
+    connection->waiting = false;
+    hub_drained(connection->u.viewer);
     server_wake_hub(connection->server);
 }

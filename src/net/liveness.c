@@ -23,17 +23,19 @@ static int64_t least(int64_t a, int64_t b)
 static int64_t open_due_ms(const struct connection *connection)
 {
     const struct server_options *options = &connection->server->options;
+    const struct activity *activity = activity_of(connection);
     int64_t due;
 
     if (connection->kind == KIND_HTTP)
         return http_due_ms(connection);
-    due = connection->pinged ? connection->since_ms + options->ping_wait_ms
-                             : connection->heard_ms + options->ping_idle_ms;
     if (connection->stream)
-        due = connection->heard_ms + (connection->pinged ? WHEEL_TICK_MS : STREAM_LOOK_MS);
+        due = activity->looked_ms + (connection->pinged ? WHEEL_TICK_MS : STREAM_LOOK_MS);
+    else
+        due = connection->since_ms +
+              (connection->pinged ? options->ping_wait_ms : options->ping_idle_ms);
     due = least(due, auth_due_ms(connection, now_ms(connection->server)));
-    if (connection->arriving_bytes)
-        due = least(due, connection->arriving_since_ms + options->message_ms);
+    if (activity->arriving_bytes)
+        due = least(due, activity->arriving_since_ms + options->message_ms);
     return least(due, pace_due_ms(connection));
 }
 
@@ -50,7 +52,7 @@ static int64_t due_ms(const struct connection *connection)
         return connection->since_ms + GOODBYE_FLUSH_MS;
     case PHASE_CLOSING:
         if (connection->stream)
-            return connection->heard_ms + WHEEL_TICK_MS;
+            return activity_of(connection)->looked_ms + WHEEL_TICK_MS;
         return connection->since_ms +
                (connection->sending ? options->message_ms : GOODBYE_LINGER_MS);
     case PHASE_OPEN:
@@ -84,7 +86,7 @@ static void put(struct connection *connection, int64_t tick)
     struct server *server = connection->server;
     int32_t slot = (int32_t)(tick % WHEEL_SLOTS);
 
-    connection->wheel_slot = slot;
+    connection->wheel_slot = (int16_t)slot;
     connection->wheel_next = server->wheel[slot];
     if (connection->wheel_next)
         connection->wheel_next->wheel_prev = connection;
@@ -117,8 +119,11 @@ void liveness_schedule(struct connection *connection)
 
 void liveness_heard(struct connection *connection)
 {
-    connection->heard_ms = now_ms(connection->server);
     connection->pinged = false;
+    if (connection->stream)
+        activity_begin(connection)->looked_ms = now_ms(connection->server);
+    else if (connection->phase == PHASE_OPEN)
+        connection->since_ms = now_ms(connection->server);
 }
 
 static void ping(struct connection *connection)
@@ -136,16 +141,17 @@ static void ping(struct connection *connection)
 static bool message_is_late(const struct connection *connection)
 {
     const struct server *server = connection->server;
+    const struct activity *activity = activity_of(connection);
 
-    return connection->arriving_bytes &&
-           now_ms(server) >= connection->arriving_since_ms + server->options.message_ms;
+    return activity->arriving_bytes &&
+           now_ms(server) >= activity->arriving_since_ms + server->options.message_ms;
 }
 
 /* Who isn't read from can't finish; only for want of memory he has to make room in the end. */
 static void end_late_message(struct connection *connection)
 {
     if (connection->paused & ~PAUSE_MEMORY)
-        connection->arriving_since_ms = now_ms(connection->server);
+        activity_begin(connection)->arriving_since_ms = now_ms(connection->server);
     else
         connection_say_goodbye(connection, GOODBYE_MESSAGE_LATE);
 }
@@ -157,6 +163,7 @@ static void end_late_message(struct connection *connection)
 static bool look_at_stream(struct connection *connection)
 {
     const struct server_options *options = &connection->server->options;
+    struct activity *activity = activity_begin(connection);
     int64_t limit_ms = INT64_MAX;
 
     if (sse_has_left(connection))
@@ -165,8 +172,8 @@ static bool look_at_stream(struct connection *connection)
         limit_ms = GOODBYE_LINGER_MS;
     else if (connection->pinged)
         limit_ms = (int64_t)options->ping_idle_ms + options->ping_wait_ms;
-    connection->heard_ms = now_ms(connection->server);
-    return connection->heard_ms - connection->since_ms < limit_ms;
+    activity->looked_ms = now_ms(connection->server);
+    return activity->looked_ms - connection->since_ms < limit_ms;
 }
 
 static void expire(struct connection *connection)

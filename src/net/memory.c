@@ -21,19 +21,30 @@
 
 void memory_settle(struct connection *connection)
 {
-    if (connection->unsent_bytes && !lws_partial_buffered(connection->wsi)) {
-        memory_unqueue(connection, connection->unsent_bytes);
-        connection->unsent_bytes = 0;
+    uint64_t unsent = activity_of(connection)->unsent_bytes;
+
+    if (unsent && !lws_partial_buffered(connection->wsi)) {
+        memory_unqueue(connection, unsent);
+        connection->activity->unsent_bytes = 0;
     }
+}
+
+static void forget_queue(struct connection *connection)
+{
+    struct activity *activity = connection->activity;
+
+    if (!activity)
+        return;
+    connection->server->queued_bytes -= activity->queued_bytes;
+    activity->queued_bytes = 0;
+    activity->unsent_bytes = 0;
 }
 
 static void cut_off(struct connection *connection)
 {
     struct server *server = connection->server;
 
-    server->queued_bytes -= connection->queued_bytes;
-    connection->queued_bytes = 0;
-    connection->unsent_bytes = 0;
+    forget_queue(connection);
     connection->cut_off = true;
     server->stats->connections_refused[REFUSAL_QUEUE]++;
     connection_cut(connection);
@@ -46,8 +57,8 @@ static uint64_t largest_queue(struct server *server)
     for (struct connection *at = server->connections; at; at = at->next) {
         if (at->phase != PHASE_DEAD && at->wsi)
             memory_settle(at);
-        if (at->queued_bytes > largest)
-            largest = at->queued_bytes;
+        if (activity_of(at)->queued_bytes > largest)
+            largest = activity_of(at)->queued_bytes;
     }
     return largest;
 }
@@ -84,7 +95,7 @@ static void relieve(struct server *server)
         for (struct connection *at = server->connections; at; at = at->next) {
             if (server->queued_bytes <= wanted)
                 break;
-            if (at->queued_bytes <= largest / 2 || at->phase == PHASE_DEAD || !at->wsi)
+            if (activity_of(at)->queued_bytes <= largest / 2 || at->phase == PHASE_DEAD || !at->wsi)
                 continue;
             cut_off(at);
             count++;
@@ -100,7 +111,7 @@ void memory_queue(struct connection *connection, uint64_t bytes)
 
     if (connection->cut_off)
         return;
-    connection->queued_bytes += bytes;
+    activity_begin(connection)->queued_bytes += bytes;
     server->queued_bytes += bytes;
     if (server->queued_bytes > server->options.send_queue_bytes)
         relieve(server);
@@ -108,9 +119,9 @@ void memory_queue(struct connection *connection, uint64_t bytes)
 
 void memory_unqueue(struct connection *connection, uint64_t bytes)
 {
-    if (connection->cut_off)
+    if (connection->cut_off || bytes == 0)
         return;
-    connection->queued_bytes -= bytes;
+    connection->activity->queued_bytes -= bytes;
     connection->server->queued_bytes -= bytes;
 }
 
@@ -118,7 +129,7 @@ void memory_written(struct connection *connection, size_t size)
 {
     if (!lws_partial_buffered(connection->wsi) || connection->cut_off)
         return;
-    connection->unsent_bytes += size;
+    activity_begin(connection)->unsent_bytes += size;
     memory_queue(connection, size);
 }
 
@@ -130,7 +141,7 @@ bool memory_reserve(struct connection *connection, uint64_t bytes)
 
     if (server->arriving_bytes + bytes > server->options.assembly_bytes)
         return false;
-    connection->arriving_bytes += bytes;
+    activity_begin(connection)->arriving_bytes += bytes;
     server->arriving_bytes += bytes;
     return true;
 }
@@ -138,14 +149,15 @@ bool memory_reserve(struct connection *connection, uint64_t bytes)
 void memory_arriving(struct connection *connection, size_t size)
 {
     struct server *server = connection->server;
+    struct activity *activity = activity_begin(connection);
 
-    if (connection->arriving_bytes == 0) {
-        connection->arriving_since_ms = (int64_t)uv_now(server->loop);
-        connection->arriving_bytes = 1; /* also of an empty piece */
+    if (activity->arriving_bytes == 0) {
+        activity->arriving_since_ms = (int64_t)uv_now(server->loop);
+        activity->arriving_bytes = 1; /* also of an empty piece */
         server->arriving_bytes++;
         liveness_schedule(connection);
     }
-    connection->arriving_bytes += size;
+    activity->arriving_bytes += size;
     server->arriving_bytes += size;
     if (server->arriving_bytes <= server->options.assembly_bytes)
         return;
@@ -176,10 +188,10 @@ void memory_arrived(struct connection *connection)
 {
     struct server *server = connection->server;
 
-    if (connection->arriving_bytes == 0)
+    if (activity_of(connection)->arriving_bytes == 0)
         return;
-    server->arriving_bytes -= connection->arriving_bytes;
-    connection->arriving_bytes = 0;
+    server->arriving_bytes -= connection->activity->arriving_bytes;
+    connection->activity->arriving_bytes = 0;
     if (!server->arriving_first)
         return; /* nobody waits */
     if (server->arriving_first == connection)
@@ -190,7 +202,5 @@ void memory_arrived(struct connection *connection)
 void memory_leave(struct connection *connection)
 {
     memory_arrived(connection);
-    connection->server->queued_bytes -= connection->queued_bytes;
-    connection->queued_bytes = 0;
-    connection->unsent_bytes = 0;
+    forget_queue(connection);
 }

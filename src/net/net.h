@@ -7,6 +7,7 @@
  *   live.c       /v1/live; sse.c: as events       upgrade.c    who may become a WebSocket
  *   http*.c      requests and answers             parcel.c     posts under way, recycled
  *   server.c     the public face, shutdown        assets.c     the pages, from memory
+ *   activity.c   what an idle viewer doesn't need
  *   auth.c       who it is, and what he may do     site.c       whose page asks
  *   proxy.c      the head that a proxy sends first
  *   quota.h      whose it is and how many he has (peer.c), how fast he may send (pace.c), and what
@@ -22,6 +23,7 @@
 #ifndef LIVETALLY_NET_H
 #define LIVETALLY_NET_H
 
+#include <assert.h>
 #include <libwebsockets.h>
 #include <netdb.h>
 #include <openssl/ssl.h>
@@ -32,6 +34,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "activity.h"
 #include "inbound.h"
 #include "livetally/buffer.h"
 #include "livetally/ip.h"
@@ -124,21 +127,36 @@ struct parcel {
     bool done;
 };
 
+/* As little as an idle viewer needs; what else there is to a connection is its activity. */
 struct connection {
     struct server *server;
     struct lws *wsi;
     struct connection *prev, *next;
     struct connection *wheel_prev, *wheel_next;
-    struct connection *rest_prev, *rest_next; /* in server->flowing */
-    int32_t wheel_slot;                       /* -1: in none */
+    struct activity *activity;          /* NULL: at rest; see activity_of() */
+    struct grant *grant;                /* a WebSocket's; a reference; NULL: no limits */
+    struct party *parties[PLACE_COUNT]; /* where it counts; NULL: nowhere */
+    struct meter meter;
+    int64_t since_ms; /* loop time: start of the phase; PHASE_OPEN of a WebSocket: the last sign of
+                         life, or, when pinged, the ping; a stream: when pinged, that */
+    union {
+        struct ingest *ingest;
+        struct http_request *request;
+        struct viewer *viewer; /* NULL: not opened yet, or closed */
+    } u;
+    int fd;             /* that inbound.c knows it by, if it does */
+    int16_t wheel_slot; /* -1: in none */
     uint8_t kind;
     uint8_t phase;
-    uint8_t goodbye;       /* enum goodbye, from PHASE_GOODBYE on */
+    uint8_t goodbye;  /* enum goodbye, from PHASE_GOODBYE on */
+    uint8_t refusal;  /* enum refusal, when refused */
+    uint8_t paused;   /* PAUSE_…; not read from unless 0 */
+    uint8_t expected; /* of the peer; inbound.c */
+    struct ip client; /* its peer, or whom X-Forwarded-For names, if that may; limits go by this */
+    uint8_t guest;    /* bits by enum place: over the limit, not among the party's members */
     bool goodbye_sent : 1; /* the message; the close frame follows */
-    uint8_t refusal;       /* enum refusal, when refused */
-    uint8_t paused;        /* PAUSE_…; not read from unless 0 */
     bool refused : 1;      /* over a limit: to be told so */
-    bool pinged : 1;       /* since heard_ms */
+    bool pinged : 1;       /* since the last sign of life */
     bool binary : 1;       /* the message under way */
     bool sending : 1;      /* HTTP: lws holds a part of an answer */
     bool flowing : 1;      /* and there was room for it */
@@ -150,32 +168,20 @@ struct connection {
     bool proxied : 1;   /* came to a listener of proxies */
     bool cut_off : 1;   /* its memory counts no more: it is being closed for that */
     bool explained : 1; /* words are for the peer, and no longer from it */
-    struct ip peer;     /* the other end, or whom a PROXY header named */
-    struct ip client;   /* whom X-Forwarded-For names, if the peer may; limits go by this */
-    struct place address, token;
-    struct meter meter;
-    int64_t slow_since_ms; /* loop time: held back again and again since */
-    int64_t slow_until_ms;
-    int64_t arriving_since_ms; /* loop time: first piece of the message under way */
-    uint64_t arriving_bytes;   /* of that message; 0: none */
-    uint64_t queued_bytes;     /* what the peer has yet to read, as far as it is in our memory */
-    uint64_t unsent_bytes;     /* the part of those that lws has */
-    int64_t heard_ms;          /* loop time of the last sign of life */
-    int64_t since_ms;          /* loop time: start of the phase, or of the ping */
-    struct grant *grant;       /* a WebSocket's; a reference of its own; NULL: no limits */
-    struct inbound inbound;
-    struct buffer *words; /* an auth message as it comes; explained: why it was refused; or NULL */
-    union {
-        struct ingest *ingest;
-        struct http_request *request;
-        struct {
-            struct viewer *viewer;
-            struct buffer message; /* under way, when it came in pieces */
-            int fd;                /* to send to directly, or -1 */
-            bool waiting;          /* the hub wants to hear when there is room */
-        } live;
-    } u;
+    bool waiting : 1;   /* KIND_LIVE: the hub wants to hear when there is room */
 };
+
+#if UINTPTR_MAX == UINT64_MAX
+/* Every viewer takes it, in steps of 16 bytes with malloc's own 8. What grows it by a field that
+ * only some need belongs into struct activity. */
+static_assert(sizeof(struct connection) <= 152, "an idle viewer takes more memory");
+#endif
+
+/* To look at: what is under way, also when that is nothing. */
+static inline const struct activity *activity_of(const struct connection *connection)
+{
+    return connection->activity ? connection->activity : &activity_none;
+}
 
 struct listener {
     uv_poll_t poll;

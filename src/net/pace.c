@@ -24,7 +24,9 @@ static int64_t now_ms(const struct connection *connection)
 
 static struct meter *token_meter(const struct connection *connection)
 {
-    return connection->token.party ? &party_figures(connection->token.party)->meter : NULL;
+    return connection->parties[PLACE_TOKEN]
+               ? &party_figures(connection->parties[PLACE_TOKEN])->meter
+               : NULL;
 }
 
 void pace_begin(struct connection *connection)
@@ -58,7 +60,13 @@ static int64_t filled_ms(const struct connection *connection)
 
 static int64_t close_ms(const struct connection *connection)
 {
-    return connection->slow_since_ms + connection->server->options.rate_close_ms;
+    return activity_of(connection)->slow_since_ms + connection->server->options.rate_close_ms;
+}
+
+bool pace_is_over(const struct connection *connection)
+{
+    return !(connection->paused & PAUSE_RATE) &&
+           now_ms(connection) - activity_of(connection)->slow_until_ms > EASED_MS;
 }
 
 static void send_away(struct connection *connection)
@@ -69,13 +77,15 @@ static void send_away(struct connection *connection)
 
 static void slow_down(struct connection *connection)
 {
+    struct activity *activity;
     int64_t now = now_ms(connection);
 
     if (connection->phase != PHASE_OPEN)
         return;
-    if (!(connection->paused & PAUSE_RATE) && now - connection->slow_until_ms > EASED_MS)
-        connection->slow_since_ms = now;
-    connection->slow_until_ms = filled_ms(connection);
+    activity = activity_begin(connection);
+    if (pace_is_over(connection))
+        activity->slow_since_ms = now;
+    activity->slow_until_ms = filled_ms(connection);
     if (now >= close_ms(connection)) {
         send_away(connection);
         return;
@@ -92,26 +102,29 @@ void pace_received(struct connection *connection, size_t size, bool final)
 
 int64_t pace_due_ms(const struct connection *connection)
 {
+    int64_t until = activity_of(connection)->slow_until_ms;
     int64_t close = close_ms(connection);
 
     if (!(connection->paused & PAUSE_RATE))
         return INT64_MAX;
-    return connection->slow_until_ms < close ? connection->slow_until_ms : close;
+    return until < close ? until : close;
 }
 
 void pace_look(struct connection *connection)
 {
     const struct server_options *options = &connection->server->options;
     struct meter *shared = token_meter(connection);
+    struct activity *activity;
     int64_t now = now_ms(connection);
 
     if (!(connection->paused & PAUSE_RATE))
         return;
+    activity = activity_begin(connection);
     meter_refill(&connection->meter, &options->rate, now);
     if (shared)
         meter_refill(shared, &options->token_rate, now);
-    connection->slow_until_ms = filled_ms(connection);
-    if (connection->slow_until_ms <= now)
+    activity->slow_until_ms = filled_ms(connection);
+    if (activity->slow_until_ms <= now)
         connection_pause(connection, PAUSE_RATE, false);
     else if (now >= close_ms(connection))
         send_away(connection);

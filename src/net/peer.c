@@ -63,36 +63,56 @@ bool peer_is_welcome(struct server *server, const struct ip *peer)
 
 /* --- places ----------------------------------------------------------------------------------- */
 
-/* The only ways to take and leave a place, so that the figures stay exact. */
-static void take_place(struct place *place, struct roster *roster, const uint8_t *key, bool guest)
+static struct roster *roster_of(struct server *server, enum place place)
 {
-    place->party = roster_hold(roster, key);
-    place->guest = guest;
-    if (guest)
-        party_figures(place->party)->guests++;
-    else
-        party_figures(place->party)->members++;
+    return place == PLACE_ADDRESS ? &server->addresses : &server->tokens;
 }
 
-static void leave_place(struct place *place, struct roster *roster)
+static bool is_guest(const struct connection *connection, enum place place)
 {
-    if (!place->party)
-        return;
-    if (place->guest)
-        party_figures(place->party)->guests--;
-    else
-        party_figures(place->party)->members--;
-    roster_release(roster, place->party);
-    place->party = NULL;
+    return connection->guest >> place & 1U;
 }
 
-static void become_guest(struct place *place)
+/* The only ways to take and leave a place, and to change it, so that the figures stay exact. */
+static void take_place(struct connection *connection, enum place place, const uint8_t *key)
 {
-    if (!place->party || place->guest)
+    struct party *party = roster_hold(roster_of(connection->server, place), key);
+
+    connection->parties[place] = party;
+    connection->guest |= (uint8_t)(1U << place);
+    party_figures(party)->guests++;
+}
+
+static void leave_place(struct connection *connection, enum place place)
+{
+    struct party *party = connection->parties[place];
+
+    if (!party)
         return;
-    party_figures(place->party)->members--;
-    party_figures(place->party)->guests++;
-    place->guest = true;
+    if (is_guest(connection, place))
+        party_figures(party)->guests--;
+    else
+        party_figures(party)->members--;
+    roster_release(roster_of(connection->server, place), party);
+    connection->parties[place] = NULL;
+}
+
+static void become_guest(struct connection *connection, enum place place)
+{
+    struct party *party = connection->parties[place];
+
+    if (!party || is_guest(connection, place))
+        return;
+    party_figures(party)->members--;
+    party_figures(party)->guests++;
+    connection->guest |= (uint8_t)(1U << place);
+}
+
+static void become_member(struct connection *connection, enum place place)
+{
+    party_figures(connection->parties[place])->guests--;
+    party_figures(connection->parties[place])->members++;
+    connection->guest &= (uint8_t) ~(1U << place);
 }
 
 /* Who is refused can be many, and at any rate: one line a second. */
@@ -131,8 +151,8 @@ void peer_refuse(struct connection *connection, enum refusal refusal)
         return;
     connection->refused = true;
     connection->refusal = (uint8_t)refusal;
-    become_guest(&connection->address);
-    become_guest(&connection->token);
+    become_guest(connection, PLACE_ADDRESS);
+    become_guest(connection, PLACE_TOKEN);
 }
 
 /* --- addresses -------------------------------------------------------------------------------- */
@@ -142,24 +162,22 @@ static void count_address(struct connection *connection)
     struct server *server = connection->server;
     struct ip key = ip_neighbourhood(&connection->client);
 
-    leave_place(&connection->address, &server->addresses);
+    leave_place(connection, PLACE_ADDRESS);
     if (connection->client.kind != IP_INTERNET)
         return;
-    take_place(&connection->address, &server->addresses, key.bytes, true);
+    take_place(connection, PLACE_ADDRESS, key.bytes);
     if (connection->refused)
         return;
-    if (!has_room(party_figures(connection->address.party), server->options.max_per_address)) {
+    if (has_room(party_figures(connection->parties[PLACE_ADDRESS]),
+                 server->options.max_per_address))
+        become_member(connection, PLACE_ADDRESS);
+    else
         peer_refuse(connection, REFUSAL_ADDRESS);
-        return;
-    }
-    connection->address.guest = false;
-    party_figures(connection->address.party)->guests--;
-    party_figures(connection->address.party)->members++;
 }
 
 void peer_arrive(struct connection *connection, const struct ip *peer)
 {
-    connection->peer = *peer;
+    activity_begin(connection)->peer = *peer;
     connection->client = *peer;
     if (!peer_is_trusted(connection->server, peer))
         count_address(connection);
@@ -168,20 +186,22 @@ void peer_arrive(struct connection *connection, const struct ip *peer)
 bool peer_identify(struct connection *connection)
 {
     struct server *server = connection->server;
+    const struct ip *peer = &activity_of(connection)->peer;
+    struct party *party;
     char text[FORWARDED_ROOM];
-    struct ip client = connection->peer;
+    struct ip client = *peer;
 
-    if (peer_is_trusted(server, &connection->peer) &&
+    if (peer_is_trusted(server, peer) &&
         lws_hdr_copy(connection->wsi, text, (int)sizeof(text), WSI_TOKEN_X_FORWARDED_FOR) > 0)
-        client = ip_behind(&connection->peer, slice_of(text), server->options.trusted,
-                           server->options.trusted_count);
-    if (!connection->address.party || !ip_equal(&client, &connection->client)) {
+        client =
+            ip_behind(peer, slice_of(text), server->options.trusted, server->options.trusted_count);
+    if (!connection->parties[PLACE_ADDRESS] || !ip_equal(&client, &connection->client)) {
         connection->client = client;
         count_address(connection);
     }
-    return !connection->refused || connection->refusal != REFUSAL_ADDRESS ||
-           !connection->address.party ||
-           party_figures(connection->address.party)->guests <= ADDRESS_GUESTS;
+    party = connection->parties[PLACE_ADDRESS];
+    return !connection->refused || connection->refusal != REFUSAL_ADDRESS || !party ||
+           party_figures(party)->guests <= ADDRESS_GUESTS;
 }
 
 bool peer_is_forwarded(const struct connection *connection)
@@ -219,31 +239,30 @@ bool peer_join_token(struct connection *connection, const struct grant *grant)
     if (id == 0)
         return true;
     memcpy(key, &id, sizeof(id));
-    take_place(&connection->token, &server->tokens, key, true);
-    figures = party_figures(connection->token.party);
+    take_place(connection, PLACE_TOKEN, key);
+    figures = party_figures(connection->parties[PLACE_TOKEN]);
     if (figures->meter.at_ms == 0)
         meter_fill(&figures->meter, &server->options.token_rate, (int64_t)uv_now(server->loop));
     room = has_room(figures, server->options.max_per_token);
-    if (!room || connection->refused)
-        return room;
-    connection->token.guest = false;
-    figures->guests--;
-    figures->members++;
-    return true;
+    if (room && !connection->refused)
+        become_member(connection, PLACE_TOKEN);
+    return room;
 }
 
 bool peer_token_is_crowded(const struct connection *connection)
 {
-    return connection->token.party && party_figures(connection->token.party)->guests > TOKEN_GUESTS;
+    struct party *party = connection->parties[PLACE_TOKEN];
+
+    return party && party_figures(party)->guests > TOKEN_GUESTS;
 }
 
 void peer_leave_token(struct connection *connection)
 {
-    leave_place(&connection->token, &connection->server->tokens);
+    leave_place(connection, PLACE_TOKEN);
 }
 
 void peer_leave(struct connection *connection)
 {
-    leave_place(&connection->address, &connection->server->addresses);
+    leave_place(connection, PLACE_ADDRESS);
     peer_leave_token(connection);
 }

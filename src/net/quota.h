@@ -18,10 +18,7 @@ struct party;
 struct server;
 
 /* Where a connection counts. */
-struct place {
-    struct party *party; /* NULL: nowhere */
-    bool guest;          /* over the limit: not among its members */
-};
+enum place { PLACE_ADDRESS, PLACE_TOKEN, PLACE_COUNT };
 
 /* peer.c */
 void peer_init(struct server *server);
@@ -49,6 +46,7 @@ void peer_count_refusal(struct connection *connection, enum refusal refusal); /*
 /* pace.c */
 void pace_begin(struct connection *connection);
 void pace_received(struct connection *connection, size_t size, bool final);
+bool pace_is_over(const struct connection *connection);   /* nor was it held back just now */
 int64_t pace_due_ms(const struct connection *connection); /* loop time; INT64_MAX: not held back */
 void pace_look(struct connection *connection);            /* it is due, or the rates have changed */
 /* 0: may be served, and is counted; else come again in so many seconds. */

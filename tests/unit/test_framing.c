@@ -219,11 +219,36 @@ static void a_fault_is_told_at_the_byte_that_shows_it(void **state)
     }
 }
 
+/* What framing_is_over() says is forgotten, so the next message has to be judged alike. */
+static void it_is_over_between_messages_only(void **state)
+{
+    static const unsigned char stream[] = "\x01\x82\0\0\0\0ab"        /* begins one */
+                                          "\x89\x81\0\0\0\0p"         /* a ping within */
+                                          "\x80\x81\0\0\0\0c"         /* its end: 22 */
+                                          "\x81\xfe\x00\x7e\0\0\0\0"; /* a long one */
+    struct framing framing;
+    enum framing_fault fault;
+
+    (void)state;
+    memset(&framing, 0, sizeof(framing));
+    assert_true(framing_is_over(&framing));
+    for (size_t at = 0; at < sizeof(stream) - 1; at++) {
+        assert_int_equal(framing_check(&framing, stream + at, 1, &fault), 1);
+        assert_int_equal(framing_is_over(&framing), at + 1 == 22);
+    }
+    for (size_t left = 126; left > 0; left--) {
+        assert_false(framing_is_over(&framing));
+        (void)framing_check(&framing, (const unsigned char *)"x", 1, &fault);
+    }
+    assert_true(framing_is_over(&framing));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_the_model_however_it_is_cut),
         cmocka_unit_test(a_fault_is_told_at_the_byte_that_shows_it),
+        cmocka_unit_test(it_is_over_between_messages_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
