@@ -19,7 +19,8 @@
  * at once when there are more; what is dirty or watched is not. So the store commits nothing while
  * more than max_cells are dirty, lets viewers have a group only while board_has_room(), gives up a
  * load that turns out to need more (a group is here whole or not at all), and too_many_ids keeps
- * what is always watched within limits.
+ * what is always watched within limits. LOADED groups that nobody watches any more are kept for a
+ * while, within max_cells together with all of that, and go first.
  *
  * Only a group that is LOADED and watched may grow past max_cells, by what is sold for the first
  * time in it: orders are never refused for who watches. It ends at one cell for each id that there
@@ -186,6 +187,7 @@ void board_each(struct board *board, board_group_fn *visit, void *context);
 uint32_t board_cell_count(struct board *board);
 uint32_t board_group_count(struct board *board);
 uint32_t board_held_count(struct board *board); /* watched, dirty or taken: can't be dropped */
+uint32_t board_idle_count(struct board *board); /* of groups LOADED that nobody watches any more */
 size_t board_memory_bytes(const struct board *board); /* without the logs of watched groups */
 /* Watched, dirty and taken cells are over max_cells: no more groups should be watched. */
 bool board_full(struct board *board);
@@ -203,6 +205,8 @@ bool board_has_room(struct board *board, const struct group *group);
  * call visits an 8th, and all clean cells of unwatched COLD groups go.
  */
 uint32_t board_evict(struct board *board, int64_t before_ms);
+/* All groups that are LOADED and not watched become COLD, and their clean cells go, for others. */
+void board_forget_idle(struct board *board);
 void board_set_now(struct board *board, int64_t monotonic_ms); /* for group.used_ms */
 
 /*

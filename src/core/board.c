@@ -189,7 +189,9 @@ void group_set_state(struct board *board, struct group *group, enum group_state 
     board->shown_others += single ? 0 : change;
     board->loading +=
         (uint32_t)(state == GROUP_LOADING) - (uint32_t)(group->state == GROUP_LOADING);
+    board->idle_cells -= group_is_idle(group) ? group->cell_count : 0;
     group->state = state;
+    board->idle_cells += group_is_idle(group) ? group->cell_count : 0;
 }
 
 void group_drop(struct board *board, struct group *group)
@@ -219,6 +221,7 @@ void board_watch(struct board *board, struct group_key key)
     struct group *group = board_open(board, key);
 
     board->held_cells -= group_held_cells(group);
+    board->idle_cells -= group_is_idle(group) ? group->cell_count : 0;
     group->watchers++;
     board->held_cells += group_held_cells(group);
     group->used_ms = board->now_ms;
@@ -235,6 +238,7 @@ void board_unwatch(struct board *board, struct group_key key)
         board_unlist_group(board, group);
     }
     board->held_cells += group_held_cells(group);
+    board->idle_cells += group_is_idle(group) ? group->cell_count : 0;
     group->used_ms = board->now_ms;
 }
 
@@ -261,6 +265,12 @@ uint32_t board_held_count(struct board *board)
 {
     board_spread(board);
     return board->held_cells;
+}
+
+uint32_t board_idle_count(struct board *board)
+{
+    board_spread(board);
+    return board->idle_cells;
 }
 
 size_t board_memory_bytes(const struct board *board)

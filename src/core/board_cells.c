@@ -72,6 +72,8 @@ struct cell *group_cell_open(struct board *board, struct group *group, uint32_t 
     board->cell_count++;
     if (group->watchers > 0)
         board->held_cells++;
+    else if (group->state == GROUP_LOADED)
+        board->idle_cells++;
     return &group->cells[place];
 }
 
@@ -104,6 +106,16 @@ void group_cells_shrink(struct board *board, struct group *group)
     }
     cell_index_shrink(&group->index);
     board->group_bytes -= bytes - group_memory_bytes(group);
+}
+
+void group_drop_clean(struct board *board, struct group *group)
+{
+    if (group->taken_count > 0)
+        return;
+    for (uint32_t place = group->cell_count; place-- > 0;)
+        if (!(group->cells[place].flags & CELL_DIRTY))
+            group_cell_remove(board, group, place);
+    group_cells_shrink(board, group);
 }
 
 struct cell *group_cell(const struct group *group, uint32_t cell_key)

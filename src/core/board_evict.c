@@ -106,3 +106,15 @@ uint32_t board_evict(struct board *board, int64_t before_ms)
     }
     return eviction.freed;
 }
+
+void board_forget_idle(struct board *board)
+{
+    board_spread(board);
+    for (struct group *group = board->all_first; group && board->idle_cells > 0;
+         group = group->all_next) {
+        if (!group_is_idle(group))
+            continue;
+        become_cold(board, group);
+        group_drop_clean(board, group);
+    }
+}

@@ -109,22 +109,11 @@ void board_load_abort(struct board *board, struct group *group)
     group_set_state(board, group, GROUP_COLD);
 }
 
-/* Places of taken cells must not change: then board_evict() drops the others later. */
-static void drop_clean_cells(struct board *board, struct group *group)
-{
-    if (group->taken_count > 0)
-        return;
-    for (uint32_t place = group->cell_count; place-- > 0;)
-        if (!(group->cells[place].flags & CELL_DIRTY))
-            group_cell_remove(board, group, place);
-    group_cells_shrink(board, group);
-}
-
 void board_load_give_up(struct board *board, struct group *group, uint32_t cells)
 {
     board_load_abort(board, group);
     if (cells < group->cell_count)
         cells = group->cell_count;
     group->needed = cells ? cells : 1;
-    drop_clean_cells(board, group);
+    group_drop_clean(board, group);
 }

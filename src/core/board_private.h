@@ -133,6 +133,7 @@ struct board {
     uint32_t cell_count;
     size_t group_bytes;  /* of all groups and their cells */
     uint32_t held_cells; /* of watched groups all, of others those dirty or taken */
+    uint32_t idle_cells; /* of groups that are LOADED and not watched, dirty ones too */
 
     struct dirty_cell *dirty; /* ring */
     uint32_t dirty_first;
@@ -219,8 +220,16 @@ void group_sums_open(struct board *board, struct group *group);
 void group_sums_close(struct board *board, struct group *group);
 /* Of a COLD group. Fills the gap with the group's last cell. */
 void group_cell_remove(struct board *board, struct group *group, uint32_t place);
+/* Of a COLD group: removes all clean cells. None while one is taken, whose place must not change:
+ * then board_evict() does it later. */
+void group_drop_clean(struct board *board, struct group *group);
 /* Gives back memory that the cells no longer need. */
 void group_cells_shrink(struct board *board, struct group *group);
+static inline bool group_is_idle(const struct group *group)
+{
+    return group->watchers == 0 && group->state == GROUP_LOADED;
+}
+
 /* Counts towards board_full(). */
 static inline uint32_t group_held_cells(const struct group *group)
 {

@@ -30,12 +30,13 @@ struct candidate {
     uint32_t hash;
 };
 
-void load_items_init(struct load_items *items, uint32_t max)
+void load_items_init(struct load_items *items, struct partition *partition, struct board *board,
+                     uint32_t max)
 {
     uint32_t slot_count = SLOTS_MIN;
     while (slot_count / 2 < max)
         slot_count *= 2;
-    *items = (struct load_items){.mask = slot_count - 1};
+    *items = (struct load_items){.partition = partition, .board = board, .mask = slot_count - 1};
     items->items = mem_zalloc((max ? max : 1) * sizeof *items->items);
     items->slots = mem_zalloc(slot_count * sizeof *items->slots);
 }
@@ -45,6 +46,22 @@ void load_items_done(struct load_items *items)
     free(items->items);
     free(items->slots);
     *items = (struct load_items){0};
+}
+
+static void drop_images(struct load_item *item)
+{
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        board_image_free(item->images[lane]);
+        item->images[lane] = NULL;
+    }
+    item->cells = 0;
+}
+
+void load_items_drop_images(struct load_items *items)
+{
+    for (uint32_t i = 0; i < items->count; i++)
+        drop_images(&items->items[i]);
+    items->cells = 0;
 }
 
 struct load_item *load_items_add(struct load_items *items, struct group_key key)
@@ -141,4 +158,65 @@ void load_items_add_facts(const struct load_items *items, uint32_t lane, uint64_
 {
     for (uint32_t i = 0; i < count; i += BLOCK)
         add_block(items, lane, version, calendar, facts + i, count - i < BLOCK ? count - i : BLOCK);
+}
+
+/* --- room --------------------------------------------------------------------------------- */
+
+/* Somebody still waits for it. */
+static bool is_wanted(const struct load_item *item)
+{
+    return item->group && item->group->watchers;
+}
+
+static uint64_t cells_used(const struct load_items *items)
+{
+    return (uint64_t)board_held_count(items->board) + board_idle_count(items->board);
+}
+
+/* All cells that a watched group has already are among those held. */
+void load_items_measure(struct load_items *items)
+{
+    uint64_t used = cells_used(items), max = items->partition->options.max_cells;
+    items->room = used < max ? max - used : 0;
+    for (uint32_t i = 0; i < items->count; i++)
+        if (is_wanted(&items->items[i]))
+            items->room += items->items[i].group->cell_count;
+}
+
+static void give_up(struct load_items *items, struct load_item *item)
+{
+    items->partition->stats->groups_given_up += is_wanted(item);
+    board_load_give_up(items->board, item->group, item->cells);
+    items->cells -= item->cells;
+    drop_images(item);
+    item->group = NULL;
+}
+
+bool load_items_fit(struct load_items *items, struct load_item *item, uint32_t lane)
+{
+    uint32_t count = board_image_count(item->images[lane]);
+    if (count > item->cells) {
+        items->cells += count - item->cells;
+        item->cells = count;
+    }
+    if (!item->must_fit || items->cells <= items->room)
+        return true;
+    if (board_idle_count(items->board)) {
+        board_forget_idle(items->board);
+        load_items_measure(items);
+        if (items->cells <= items->room)
+            return true;
+    }
+    give_up(items, item);
+    return false;
+}
+
+void load_items_merged(struct load_items *items, struct load_item *item)
+{
+    if (!item->must_fit)
+        return;
+    if (cells_used(items) > items->partition->options.max_cells)
+        board_forget_idle(items->board);
+    if (board_full(items->board) || !is_wanted(item))
+        give_up(items, item);
 }

@@ -17,11 +17,7 @@
  *
  * If a feed was trimmed past where we began, or a lane appeared meanwhile, it begins again.
  *
- * How large a group is shows only while it is read. What viewers ask for is given up, a group at a
- * time, as soon as there is no room for it: while hashes and pages come in, when the largest share
- * that a lane has of each group no longer fits together (it can't have fewer cells); and when a
- * share was merged, by the count of cells that there are then. So a load reads at most limits.cells
- * of a lane, and a page more. Its topics learn it from partition_want().
+ * What there is no room for is given up meanwhile, a group at a time: see load_items.h.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -61,29 +57,16 @@ struct loader {
     uint32_t feed_lane;         /* being read */
     uint64_t feed_version;      /* read up to there */
     uint64_t merged[LANE_COUNT];
-    uint64_t cells; /* of all items, at least: struct load_item */
-    uint64_t room;  /* for them, when step 2 began */
-    bool waits;     /* all is merged, and newer than what was applied */
+    bool waits; /* all is merged, and newer than what was applied */
     uint32_t attempts;
 };
 
 static void begin(struct loader *loader);
 static void next_feed(struct loader *loader);
 
-static void drop_images_of(struct load_item *item)
-{
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
-        board_image_free(item->images[lane]);
-        item->images[lane] = NULL;
-    }
-    item->cells = 0;
-}
-
 static void drop_images(struct loader *loader)
 {
-    for (uint32_t i = 0; i < loader->items.count; i++)
-        drop_images_of(&loader->items.items[i]);
-    loader->cells = 0;
+    load_items_drop_images(&loader->items);
     free(loader->scans);
     loader->scans = NULL;
     sealed_days_free(loader->sealed);
@@ -115,7 +98,7 @@ void loader_start(struct partition *partition, struct board *board, const struct
     assert(!partition->loader);
     struct loader *loader = mem_zalloc(sizeof *loader);
     *loader = (struct loader){.partition = partition, .board = board, .done = done};
-    load_items_init(&loader->items, count);
+    load_items_init(&loader->items, partition, board, count);
     for (uint32_t i = 0; i < count; i++) {
         struct group *group = board_open(board, keys[i]);
         if (group->state != GROUP_COLD)
@@ -158,47 +141,6 @@ static void begin_again(struct loader *loader)
         board_load_begin(loader->board, group);
     }
     begin(loader);
-}
-
-/* --- room --------------------------------------------------------------------------------- */
-
-/* Somebody still waits for it. */
-static bool is_wanted(const struct load_item *item)
-{
-    return item->group && item->group->watchers;
-}
-
-/* All cells that a watched group has already are among those held. */
-static void measure_room(struct loader *loader)
-{
-    uint32_t held = board_held_count(loader->board), max = loader->partition->options.max_cells;
-    loader->room = held < max ? max - held : 0;
-    for (uint32_t i = 0; i < loader->items.count; i++)
-        if (is_wanted(&loader->items.items[i]))
-            loader->room += loader->items.items[i].group->cell_count;
-}
-
-static void give_up(struct loader *loader, struct load_item *item)
-{
-    loader->partition->stats->groups_given_up += is_wanted(item);
-    board_load_give_up(loader->board, item->group, item->cells);
-    loader->cells -= item->cells;
-    drop_images_of(item);
-    item->group = NULL;
-}
-
-/* After cells of a lane were read. False: the item is given up, and its images are gone. */
-static bool still_fits(struct loader *loader, struct load_item *item, uint32_t lane)
-{
-    uint32_t count = board_image_count(item->images[lane]);
-    if (count > item->cells) {
-        loader->cells += count - item->cells;
-        item->cells = count;
-    }
-    if (!item->must_fit || loader->cells <= loader->room)
-        return true;
-    give_up(loader, item);
-    return false;
 }
 
 /* --- 4. feeds ----------------------------------------------------------------------------- */
@@ -255,8 +197,7 @@ static bool merge_lane(struct loader *loader)
             return false;
         board_image_free(item->images[lane]);
         item->images[lane] = NULL;
-        if (item->must_fit && (board_full(loader->board) || !is_wanted(item)))
-            give_up(loader, item);
+        load_items_merged(&loader->items, item);
     }
     loader->merged[lane] = loader->feed_version;
     follow_note_version(partition, lane, loader->feed_version);
@@ -329,7 +270,8 @@ static struct board_image *image_of(void *context, uint32_t lane, struct group_k
 {
     struct loader *loader = context;
     struct load_item *item = load_items_find(&loader->items, key);
-    return item && item->group && still_fits(loader, item, lane) ? item->images[lane] : NULL;
+    return item && item->group && load_items_fit(&loader->items, item, lane) ? item->images[lane]
+                                                                             : NULL;
 }
 
 static void sealed_read_all(void *context)
@@ -395,7 +337,7 @@ static void scanned(void *context, const redisReply *reply)
             partition_resync(partition, "a cell is unreadable");
             return;
         }
-    if (item->group && still_fits(loader, item, scan->lane) && cursor) {
+    if (item->group && load_items_fit(&loader->items, item, scan->lane) && cursor) {
         scan_send(scan, cursor);
         return;
     }
@@ -486,7 +428,7 @@ static void versions_read(void *context, const redisReply *reply)
         loader->checkpoints[lane] = checkpoint;
         follow_note_version(partition, lane, version);
     }
-    measure_room(loader);
+    load_items_measure(&loader->items);
     plan_scans(loader);
     scan_some(loader);
 }

@@ -96,6 +96,34 @@ def test_refused_boards_come_when_others_have_gone(folder, redis):
     verify(redis)
 
 
+def cells(daemon):
+    """In memory, also those that nobody watches any more."""
+    return metrics(daemon)["livetally_board_cells"]
+
+
+def url_of(boards):
+    return "/v1/totals?" + urlencode([("topic", board) for board in boards])
+
+
+def test_what_nobody_watches_any_more_makes_room(folder, redis):
+    """It stayed for a minute, whoever needed its room, and whoever came back to it had it without
+    a look at the limit."""
+    daemon = start_with_all_in_redis(folder, redis)
+    assert all(get(daemon, url_of(BOARDS[n::8])).status == 200 for n in range(8))
+    assert cells(daemon) <= LIMIT
+    with Viewer(daemon) as viewer:
+        for n in range(8):
+            assert not errors_of(viewer.subscribe(*BOARDS[n::8]))
+            assert cells(daemon) <= LIMIT
+            check_whole(viewer.values)
+            viewer.unsubscribe(*BOARDS[n::8])
+        refused = errors_of(viewer.subscribe(*BOARDS))
+        assert refused | set(viewer.values) == set(BOARDS)
+        check_full_to_the_last_group(daemon)
+        assert cells(daemon) <= LIMIT
+    daemon.stop()
+
+
 def topics(daemon):
     return metrics(daemon)["livetally_topics"]
 
@@ -112,7 +140,7 @@ def test_clients_of_all_kinds_that_ask_at_once(folder, redis):
         load.wait()
     clients.append(Stream(daemon, *parts[3]))
     wait_for(lambda: topics(daemon) == len(BOARDS) * 4 / 5, 10, "all but one to wait")
-    query = "/v1/totals?" + urlencode([("topic", board) for board in parts[4]])
+    query = url_of(parts[4])
     with ThreadPoolExecutor() as threads:
         asked = threads.submit(get, daemon, query)
         wait_for(lambda: topics(daemon) == len(BOARDS), 10, "all to wait")

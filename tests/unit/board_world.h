@@ -115,7 +115,7 @@ static inline void check_own(const struct world *world, const struct model_cell 
 }
 
 struct counts {
-    uint32_t groups, cells, dirty, taken, held;
+    uint32_t groups, cells, dirty, taken, held, idle;
     size_t bytes;
     uint32_t shown[ROLLUP_COUNT][PERIOD_COUNT];
     uint32_t shown_others; /* by two dimensions, or by minute */
@@ -148,6 +148,7 @@ static inline void count_group(void *context, struct group *group)
     counts->bytes += group_memory_bytes(group);
     counts->dirty += dirty;
     counts->taken += group->taken_count;
+    counts->idle += group_is_idle(group) ? group->cell_count : 0;
     counts->held += group->watchers > 0 ? group->cell_count : dirty + group->taken_count;
 }
 
@@ -170,6 +171,7 @@ static inline void world_check(struct world *world)
     assert_int_equal(counts.dirty, board_dirty_count(world->board));
     assert_int_equal(counts.taken, world->taken_count);
     assert_int_equal(counts.held, world->board->held_cells);
+    assert_int_equal(counts.idle, world->board->idle_cells);
     assert_int_equal(counts.bytes, world->board->group_bytes);
     assert_memory_equal(counts.shown, world->board->shown, sizeof(counts.shown));
     assert_int_equal(counts.shown_others, world->board->shown_others);

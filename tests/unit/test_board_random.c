@@ -380,6 +380,8 @@ static void step(struct world *world)
         load_start(world, load, some_key(world));
     else if (dice < 930)
         toggle_watch(world);
+    else if (dice < 932)
+        board_forget_idle(world->board);
     else if (dice < 997)
         world->evicted +=
             board_evict(world->board, world->monotonic_ms - (int64_t)below(world, 4000));
