@@ -63,11 +63,9 @@ struct viewer *hub_join(struct hub *hub, const struct viewer_ops *ops, void *pee
     viewer->ops = ops;
     viewer->peer = peer;
     viewer->interval = INTERVAL_DEFAULT;
-    viewer->inbox_end = &viewer->inbox;
     viewer->sent_ms = clock_monotonic_ms(&hub->clock);
     viewer->window_ms = viewer->sent_ms;
     link_init(&viewer->in_audience);
-    link_init(&viewer->waiting);
     link_append(&hub->viewers, &viewer->by_silence);
     hub->viewer_count++;
     return viewer;
@@ -91,7 +89,7 @@ void hub_leave(struct viewer *viewer)
     audience_detach(viewer);
     link_remove(&viewer->by_silence);
     viewer->hub->viewer_count--;
-    free(viewer->orders);
+    free(viewer->increments);
     free(viewer);
 }
 
@@ -113,16 +111,10 @@ bool hub_send(struct viewer *viewer, struct frame *frame)
 
 void hub_drained(struct viewer *viewer)
 {
-    struct frame *unsent = viewer->unsent;
-
     hub_observe(viewer->hub);
     set_blocked(viewer, false);
-    if (unsent) {
-        if (!hub_send(viewer, unsent))
-            return;
-        viewer->unsent = NULL;
-        frame_unref(unsent);
-    }
+    if (!viewer_send_rest(viewer))
+        return;
     if (viewer->missed)
         hub_catch_up(viewer);
     viewer_go_on(viewer);

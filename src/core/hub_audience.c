@@ -98,8 +98,8 @@ void audience_attach(struct audience *audience, struct viewer *viewer)
     audience->viewer_count++;
     if (class->viewer_count++ == 0)
         hub_push_begin(viewer->hub, class);
-    if (viewer->point.seq < audience->settled)
-        audience->settled = viewer->point.seq;
+    if (viewer->seq < audience->settled)
+        audience->settled = viewer->seq;
     class->round_seq = 0;
 }
 
@@ -197,27 +197,36 @@ static struct frame *keep_frame(struct audience *audience, enum frame_kind kind,
  * `before` on nothing had changed since `changed_before`. And where all payloads are absolute only
  * the set of changed topics counts, so any point between two changes is as good as the earlier.
  */
-static struct live_point normal_point(const struct hub *hub, const struct audience *audience,
-                                      struct live_point from)
+static uint64_t normal_seq(const struct hub *hub, const struct audience *audience, uint64_t seq)
 {
     uint64_t last = 0;
 
-    if (from.seq >= audience->changed_before && from.seq < audience->before.seq)
-        from = audience->before;
+    if (seq >= audience->changed_before && seq < audience->before.seq)
+        seq = audience->before.seq;
     if (audience->additive)
-        return from;
-    if (hub->stale_changed <= from.seq)
+        return seq;
+    if (hub->stale_changed <= seq)
         last = hub->stale_changed;
     for (uint32_t i = 0; i < audience->topic_count; i++) {
         uint64_t changed = audience->topics[i]->changed;
 
-        if (changed <= from.seq && changed > last)
+        if (changed <= seq && changed > last)
             last = changed;
     }
-    from.seq = last;
-    return from;
+    return last;
 }
 
+/* All of the point that normal_seq() made of the viewer's. Where nothing is additive only its seq
+ * counts. */
+static struct live_point point_at(const struct audience *audience, const struct viewer *viewer,
+                                  uint64_t seq)
+{
+    if (seq == audience->before.seq)
+        return audience->before;
+    return viewer->increments ? viewer->increments->point : (struct live_point){.seq = seq};
+}
+
+/* orders: the last known, by ticker; NULL where there is none. */
 static struct frame *encode_update(struct hub *hub, struct audience *audience,
                                    struct live_point from, const uint64_t *orders)
 {
@@ -227,7 +236,7 @@ static struct frame *encode_update(struct hub *hub, struct audience *audience,
     frame_begin(hub, false, 0);
     for (uint32_t i = 0; i < audience->topic_count; i++) {
         struct live_topic *topic = audience->topics[i];
-        uint64_t order = topic->topic.kind == TOPIC_TICKER ? orders[ticker++] : 0;
+        uint64_t order = orders && topic->topic.kind == TOPIC_TICKER ? orders[ticker++] : 0;
         struct slice payload;
 
         if (topic->changed <= from.seq)
@@ -246,20 +255,22 @@ static struct frame *encode_update(struct hub *hub, struct audience *audience,
 struct frame *audience_update(struct hub *hub, struct audience *audience,
                               const struct viewer *viewer)
 {
+    const struct increments *increments = viewer->increments;
     struct audience_frame *found;
-    struct live_point from;
+    uint64_t from;
 
     for (int attempt = 0; attempt < 2; attempt++) {
-        if (viewer->point.seq >= audience->changed)
+        if (viewer->seq >= audience->changed)
             return NULL;
-        from = normal_point(hub, audience, viewer->point);
-        found = find_frame(audience, FRAME_UPDATE, from.seq);
+        from = normal_seq(hub, audience, viewer->seq);
+        found = find_frame(audience, FRAME_UPDATE, from);
         if (found)
             return found->frame;
         audience_refresh(hub, audience);
     }
-    return keep_frame(audience, FRAME_UPDATE, from.seq,
-                      encode_update(hub, audience, from, viewer->orders));
+    return keep_frame(audience, FRAME_UPDATE, from,
+                      encode_update(hub, audience, point_at(audience, viewer, from),
+                                    increments ? increments->orders : NULL));
 }
 
 struct frame *audience_snapshot(struct hub *hub, struct audience *audience)

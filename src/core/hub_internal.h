@@ -19,6 +19,8 @@
 #ifndef LIVETALLY_CORE_HUB_INTERNAL_H
 #define LIVETALLY_CORE_HUB_INTERNAL_H
 
+#include <assert.h>
+
 #include "live_topic.h"
 #include "livetally/buffer.h"
 #include "livetally/hub.h"
@@ -134,6 +136,23 @@ struct subscription {
     bool unavailable; /* a topic was */
 };
 
+/* What a viewer waits for, and what waits behind that. */
+struct backlog {
+    struct viewer *viewer;
+    struct link in_hub; /* hub->waiting, when messages wait for more than the socket */
+    struct subscription *subscription;
+    struct inbox_message *inbox, **inbox_end;
+    struct frame *unsent; /* an error message that found the socket full */
+    uint32_t inbox_count;
+    uint32_t inbox_bytes;
+};
+
+/* What of additive topics a viewer has. */
+struct increments {
+    struct live_point point;
+    uint64_t orders[]; /* per ticker of the audience: last order known */
+};
+
 struct viewer {
     struct hub *hub;
     const struct viewer_ops *ops;
@@ -141,24 +160,25 @@ struct viewer {
     const struct grant *grant; /* NULL: no limits */
     struct audience *audience; /* NULL: no topics */
     struct link in_audience;
-    struct link by_silence; /* in hub->viewers, longest without a message first */
-    struct link waiting;    /* in hub->waiting, when messages wait */
-    struct live_point point;
-    uint64_t *orders; /* per ticker of the audience: last order known */
-    uint64_t epoch;   /* hub->epochs at its last snapshot */
+    struct link by_silence;        /* in hub->viewers, longest without a message first */
+    uint64_t seq;                  /* of the point up to which it knows its topics */
+    struct increments *increments; /* of that point; NULL: its audience is not additive */
     int64_t sent_ms;
-    int64_t window_ms; /* start of the second in which subscribes are counted */
-    struct subscription *subscription;
-    struct inbox_message *inbox, **inbox_end;
-    struct frame *unsent; /* an error message that found the socket full */
-    uint32_t inbox_count;
-    uint32_t inbox_bytes;
-    uint16_t window_count;
-    uint16_t bad_count;
-    uint8_t interval;
-    bool blocked;
-    bool missed; /* a round passed it by */
+    int64_t window_ms;       /* start of the second in which subscribes are counted */
+    struct backlog *backlog; /* NULL: nothing waits */
+    uint32_t epoch;          /* hub->epochs at its last snapshot */
+    uint16_t window_count : 15;
+    bool missed : 1; /* a round passed it by */
+    uint8_t bad_count : 7;
+    bool blocked : 1;
+    uint8_t interval; /* index in hub_intervals_ms */
 };
+
+#if UINTPTR_MAX == UINT64_MAX
+/* Each of many takes it, in steps of 16 bytes with malloc's own 8. */
+static_assert(sizeof(struct viewer) <= 120, "an idle viewer takes more memory");
+#endif
+static_assert(LIVE_BAD_MESSAGES_MAX < 128, "bad_count has 7 bits");
 
 struct hub_query {
     struct hub *hub;
@@ -191,7 +211,7 @@ struct hub {
     int64_t wall_ms;        /* when it was */
     bool groups_changed;    /* hub_groups_changed() since the last observation */
     uint64_t stale_changed; /* seq */
-    uint64_t epochs;        /* counts epochs */
+    uint32_t epochs;        /* counts epochs */
     int64_t epoch_ms;       /* monotonic, when the present one was first seen */
     int64_t retry_ms;       /* monotonic, when topics that aren't ready are looked at again */
     int64_t names_ms;       /* monotonic, when ids that never sold may be looked up again */
@@ -199,7 +219,7 @@ struct hub {
     struct audience *audiences;
     struct interval_class classes[INTERVAL_COUNT];
     struct link viewers;
-    struct link waiting; /* viewers whose messages wait */
+    struct link waiting; /* backlogs */
     struct link queries;
     uint32_t viewer_count;
     uint32_t waiting_count;
@@ -258,13 +278,15 @@ void subscription_add(struct hub *hub, struct subscription *subscription, struct
 /* True when every topic is ready or has become an error. */
 bool subscription_settle(struct hub *hub, struct subscription *subscription);
 struct frame *subscription_snapshot(struct hub *hub, struct subscription *subscription);
-/* Goes on with viewer->subscription. False: it has to wait, for groups or for the socket. */
-bool viewer_subscribe(struct viewer *viewer);
+/* Goes on with this subscription of it. False: it has to wait, for groups or for the socket. */
+bool viewer_subscribe(struct viewer *viewer, struct subscription *subscription);
 void viewer_unsubscribe(struct viewer *viewer, struct live_topic *const *topics, uint32_t count);
 
 /* hub_receive.c */
 struct request *request_new(void);
-void viewer_go_on(struct viewer *viewer);  /* with its subscription and inbox, as far as it can */
+void viewer_go_on(struct viewer *viewer); /* with its backlog, as far as it can */
+/* With the message that found the socket full. False: it does so again. */
+bool viewer_send_rest(struct viewer *viewer);
 void viewer_forget(struct viewer *viewer); /* frees what waits */
 /* Lets waiting viewers go on. False: there is more to do. */
 bool hub_go_on(struct hub *hub, uint32_t *budget);

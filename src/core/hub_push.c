@@ -25,10 +25,14 @@ static bool outdated(const struct viewer *viewer)
 static void sent(struct viewer *viewer)
 {
     const struct audience *audience = viewer->audience;
+    struct increments *increments = viewer->increments;
 
-    viewer->point = audience->refreshed;
-    if (audience->ticker_count)
-        memcpy(viewer->orders, audience->orders, audience->ticker_count * sizeof(*viewer->orders));
+    viewer->seq = audience->refreshed.seq;
+    if (!increments)
+        return;
+    increments->point = audience->refreshed;
+    memcpy(increments->orders, audience->orders,
+           audience->ticker_count * sizeof(*increments->orders));
 }
 
 static void missed(struct viewer *viewer)
@@ -46,7 +50,7 @@ static void serve_outdated(struct viewer *viewer)
 
     if (!snapshot) {
         audience->settled = 0;
-        if (viewer->point.seq >= hub->stale_changed)
+        if (viewer->seq >= hub->stale_changed)
             return;
     }
     if (!hub_send(viewer,
@@ -65,7 +69,7 @@ void hub_serve(struct viewer *viewer)
     struct frame *frame;
 
     if (viewer->blocked) {
-        if (outdated(viewer) || audience->changed > viewer->point.seq)
+        if (outdated(viewer) || audience->changed > viewer->seq)
             missed(viewer);
         return;
     }

@@ -1,7 +1,8 @@
 /*
  * Messages of viewers. They are handled in order: while one waits (for groups, for room in the
  * socket, or because there were too many in this second), those after it wait as text in the
- * viewer's inbox, at most INBOX_MESSAGES and INBOX_BYTES.
+ * viewer's inbox, at most INBOX_MESSAGES and INBOX_BYTES. All of that is its backlog, which most
+ * viewers don't have most of the time.
  */
 #include "hub_internal.h"
 
@@ -120,6 +121,26 @@ static void read_request(struct request *request, struct slice text)
     }
 }
 
+static bool waits(const struct viewer *viewer)
+{
+    return viewer->backlog && (viewer->backlog->subscription || viewer->backlog->inbox);
+}
+
+/* The one it has, or a new one. viewer_go_on() ends it. */
+static struct backlog *open_backlog(struct viewer *viewer)
+{
+    struct backlog *backlog = viewer->backlog;
+
+    if (backlog)
+        return backlog;
+    backlog = mem_zalloc(sizeof(*backlog));
+    backlog->viewer = viewer;
+    backlog->inbox_end = &backlog->inbox;
+    link_init(&backlog->in_hub);
+    viewer->backlog = backlog;
+    return backlog;
+}
+
 static uint8_t interval_index(int64_t interval_ms)
 {
     uint8_t index = 0;
@@ -149,7 +170,7 @@ static void answer_error(struct viewer *viewer, const char *code, const char *te
     if (hub_send(viewer, frame))
         frame_unref(frame);
     else
-        viewer->unsent = frame;
+        open_backlog(viewer)->unsent = frame;
 }
 
 /* Absent when it is too long for a topic. */
@@ -179,7 +200,7 @@ static void start_subscription(struct viewer *viewer, const struct request *requ
         subscription_add(hub, subscription, decoded.data ? decoded : request->topics[i].raw,
                          viewer->grant, viewer->audience);
     }
-    viewer->subscription = subscription;
+    open_backlog(viewer)->subscription = subscription;
 }
 
 static void unsubscribe(struct viewer *viewer, const struct request *request)
@@ -255,9 +276,10 @@ static bool handle(struct viewer *viewer, struct slice text)
 
 static void enqueue(struct viewer *viewer, struct slice text)
 {
+    struct backlog *backlog = open_backlog(viewer);
     struct inbox_message *message;
 
-    if (viewer->inbox_count >= INBOX_MESSAGES || viewer->inbox_bytes + text.size > INBOX_BYTES) {
+    if (backlog->inbox_count >= INBOX_MESSAGES || backlog->inbox_bytes + text.size > INBOX_BYTES) {
         answer_error(viewer, "too_many_messages", "more messages are waiting than may");
         return;
     }
@@ -266,96 +288,130 @@ static void enqueue(struct viewer *viewer, struct slice text)
     message->size = text.size;
     if (text.size)
         memcpy(message->text, text.data, text.size);
-    *viewer->inbox_end = message;
-    viewer->inbox_end = &message->next;
-    viewer->inbox_count++;
-    viewer->inbox_bytes += (uint32_t)text.size;
+    *backlog->inbox_end = message;
+    backlog->inbox_end = &message->next;
+    backlog->inbox_count++;
+    backlog->inbox_bytes += (uint32_t)text.size;
 }
 
-static void pop(struct viewer *viewer)
+static void pop(struct backlog *backlog)
 {
-    struct inbox_message *message = viewer->inbox;
+    struct inbox_message *message = backlog->inbox;
 
-    viewer->inbox = message->next;
-    if (!viewer->inbox)
-        viewer->inbox_end = &viewer->inbox;
-    viewer->inbox_count--;
-    viewer->inbox_bytes -= (uint32_t)message->size;
+    backlog->inbox = message->next;
+    if (!backlog->inbox)
+        backlog->inbox_end = &backlog->inbox;
+    backlog->inbox_count--;
+    backlog->inbox_bytes -= (uint32_t)message->size;
     free(message);
 }
 
-static void end_subscription(struct viewer *viewer)
+static void end_subscription(struct backlog *backlog)
 {
-    if (!viewer->subscription)
+    if (!backlog->subscription)
         return;
-    subscription_done(viewer->hub, viewer->subscription);
-    free(viewer->subscription);
-    viewer->subscription = NULL;
+    subscription_done(backlog->viewer->hub, backlog->subscription);
+    free(backlog->subscription);
+    backlog->subscription = NULL;
 }
 
-static void stop_waiting(struct viewer *viewer)
+static void stop_waiting(struct backlog *backlog)
 {
-    struct hub *hub = viewer->hub;
+    struct hub *hub = backlog->viewer->hub;
 
-    if (link_alone(&viewer->waiting))
+    if (link_alone(&backlog->in_hub))
         return;
-    link_remove(&viewer->waiting);
+    link_remove(&backlog->in_hub);
     hub->waiting_count--;
     if (hub->waiting_left > hub->waiting_count)
         hub->waiting_left = hub->waiting_count;
 }
 
 /* A viewer whose socket is full is woken by that; others stand in the hub's list. */
-static void start_waiting(struct viewer *viewer)
+static void start_waiting(struct backlog *backlog)
 {
+    const struct viewer *viewer = backlog->viewer;
     struct hub *hub = viewer->hub;
     int64_t due_ms =
-        viewer->subscription ? viewer->subscription->deadline_ms : viewer->window_ms + SECOND_MS;
+        backlog->subscription ? backlog->subscription->deadline_ms : viewer->window_ms + SECOND_MS;
 
     if (due_ms <= hub->live.monotonic_ms)
         due_ms = hub->live.monotonic_ms + SECOND_MS;
     if (due_ms < hub->waiting_due_ms)
         hub->waiting_due_ms = due_ms;
-    if (!link_alone(&viewer->waiting))
+    if (!link_alone(&backlog->in_hub))
         return;
-    link_append(&hub->waiting, &viewer->waiting);
+    link_append(&hub->waiting, &backlog->in_hub);
     hub->waiting_count++;
+}
+
+/* Ends it when nothing waits any more. */
+static void close_backlog(struct viewer *viewer)
+{
+    struct backlog *backlog = viewer->backlog;
+
+    if (!viewer->blocked && waits(viewer))
+        start_waiting(backlog);
+    else
+        stop_waiting(backlog);
+    if (waits(viewer) || backlog->unsent)
+        return;
+    free(backlog);
+    viewer->backlog = NULL;
 }
 
 void viewer_go_on(struct viewer *viewer)
 {
+    struct backlog *backlog = viewer->backlog;
+
+    if (!backlog)
+        return;
     while (!viewer->blocked) {
-        if (viewer->subscription) {
-            if (!viewer_subscribe(viewer))
+        if (backlog->subscription) {
+            if (!viewer_subscribe(viewer, backlog->subscription))
                 break;
-            end_subscription(viewer);
-        } else if (!viewer->inbox ||
-                   !handle(viewer, (struct slice){viewer->inbox->text, viewer->inbox->size})) {
+            end_subscription(backlog);
+        } else if (!backlog->inbox ||
+                   !handle(viewer, (struct slice){backlog->inbox->text, backlog->inbox->size})) {
             break;
         } else {
-            pop(viewer);
+            pop(backlog);
         }
     }
-    if (!viewer->blocked && (viewer->subscription || viewer->inbox))
-        start_waiting(viewer);
-    else
-        stop_waiting(viewer);
+    close_backlog(viewer);
+}
+
+bool viewer_send_rest(struct viewer *viewer)
+{
+    struct backlog *backlog = viewer->backlog;
+
+    if (!backlog || !backlog->unsent)
+        return true;
+    if (!hub_send(viewer, backlog->unsent))
+        return false;
+    frame_unref(backlog->unsent);
+    backlog->unsent = NULL;
+    return true;
 }
 
 void viewer_forget(struct viewer *viewer)
 {
-    end_subscription(viewer);
-    while (viewer->inbox)
-        pop(viewer);
-    stop_waiting(viewer);
-    frame_unref(viewer->unsent);
-    viewer->unsent = NULL;
+    struct backlog *backlog = viewer->backlog;
+
+    if (!backlog)
+        return;
+    end_subscription(backlog);
+    while (backlog->inbox)
+        pop(backlog);
+    frame_unref(backlog->unsent);
+    backlog->unsent = NULL;
+    close_backlog(viewer);
 }
 
 bool hub_receive(struct viewer *viewer, struct slice text)
 {
     hub_observe(viewer->hub);
-    if (viewer->blocked || viewer->subscription || viewer->inbox || !handle(viewer, text))
+    if (viewer->blocked || waits(viewer) || !handle(viewer, text))
         enqueue(viewer, text);
     viewer_go_on(viewer);
     return viewer->bad_count < LIVE_BAD_MESSAGES_MAX;
@@ -373,13 +429,13 @@ bool hub_go_on(struct hub *hub, uint32_t *budget)
         hub->waiting_due_ms = INT64_MAX;
     }
     while (hub->waiting_left > 0 && *budget > 0) {
-        struct viewer *viewer = LINK_OWNER(hub->waiting.next, struct viewer, waiting);
+        struct backlog *backlog = LINK_OWNER(hub->waiting.next, struct backlog, in_hub);
 
         --*budget;
         hub->waiting_left--;
-        link_remove(&viewer->waiting);
-        link_append(&hub->waiting, &viewer->waiting);
-        viewer_go_on(viewer);
+        link_remove(&backlog->in_hub);
+        link_append(&hub->waiting, &backlog->in_hub);
+        viewer_go_on(backlog->viewer);
     }
     return hub->waiting_left == 0;
 }

@@ -132,43 +132,47 @@ struct frame *subscription_snapshot(struct hub *hub, struct subscription *subscr
 }
 
 /* Last orders the viewer knows: carried over from its audience, else those of now. */
-static uint64_t *carry_orders(const struct viewer *viewer, const struct audience *audience)
+static struct increments *carry_increments(const struct viewer *viewer,
+                                           const struct audience *audience)
 {
     const struct audience *from = viewer->audience;
-    uint64_t *orders = mem_zalloc(audience->ticker_count * sizeof(*orders));
+    const struct increments *known = viewer->increments;
+    struct increments *increments =
+        mem_zalloc(sizeof(*increments) + audience->ticker_count * sizeof(*increments->orders));
     uint32_t ticker = 0;
     uint32_t j = 0;
     uint32_t old = 0;
 
+    increments->point = known ? known->point : viewer->hub->live.now;
     for (uint32_t i = 0; i < audience->topic_count; i++) {
         const struct live_topic *topic = audience->topics[i];
 
         if (topic->topic.kind != TOPIC_TICKER)
             continue;
-        orders[ticker] = topic->orders;
+        increments->orders[ticker] = topic->orders;
         for (; from && j < from->topic_count && from->topics[j]->id <= topic->id; j++) {
             if (from->topics[j]->topic.kind != TOPIC_TICKER)
                 continue;
             if (from->topics[j] == topic)
-                orders[ticker] = viewer->orders[old];
+                increments->orders[ticker] = known->orders[old];
             old++;
         }
         ticker++;
     }
-    return orders;
+    return increments;
 }
 
 static void move_viewer(struct viewer *viewer, struct live_topic *const *topics, uint32_t count)
 {
     struct audience *audience = audience_open(viewer->hub, topics, count, viewer->interval);
-    uint64_t *orders;
+    struct increments *increments;
 
     if (audience == viewer->audience)
         return;
-    orders = audience && audience->ticker_count ? carry_orders(viewer, audience) : NULL;
+    increments = audience && audience->additive ? carry_increments(viewer, audience) : NULL;
     audience_detach(viewer);
-    free(viewer->orders);
-    viewer->orders = orders;
+    free(viewer->increments);
+    viewer->increments = increments;
     if (audience)
         audience_attach(audience, viewer);
 }
@@ -191,10 +195,9 @@ static void join_topics(struct viewer *viewer, const struct subscription *subscr
     free(topics);
 }
 
-bool viewer_subscribe(struct viewer *viewer)
+bool viewer_subscribe(struct viewer *viewer, struct subscription *subscription)
 {
     struct hub *hub = viewer->hub;
-    struct subscription *subscription = viewer->subscription;
     struct frame *frame;
     bool sent;
 
@@ -208,7 +211,9 @@ bool viewer_subscribe(struct viewer *viewer)
     frame_unref(frame);
     if (!sent)
         return false;
-    viewer->point = hub->live.now;
+    viewer->seq = hub->live.now.seq;
+    if (viewer->increments)
+        viewer->increments->point = hub->live.now;
     viewer->epoch = hub->epochs;
     viewer->interval = (uint8_t)subscription->interval;
     join_topics(viewer, subscription);
