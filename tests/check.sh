@@ -1,6 +1,7 @@
 #!/bin/sh
 # All of `make check`, one line a step; the output of a step that fails is shown, and all of it is
-# kept in build/check/. Steps go on after a failure, so that one run tells everything.
+# kept in build/check/. Steps go on after a failure, so that one run tells everything; what failed
+# is told again in the last lines, which may be all that is left of a run elsewhere.
 set -u
 
 make=${MAKE:-make}
@@ -31,6 +32,13 @@ run() { # NAME COMMAND...; sets result
 step() { # NAME COMMAND...
     run "$@"
     [ "$result" = ok ] || failed="$failed $1"
+}
+
+# What a failed step's log says in short: which test, what it had expected, what didn't build.
+why() { # NAME
+    echo "$1:"
+    grep -aE '^(FAILED|ERROR|E  ) |seed [0-9]|error:|\*\*\* ' "$logs/$1.log" | cut -c -300 | tail -n 15 |
+        sed 's/^/    /'
 }
 
 # The steps in front mostly wait: what only computes has their idle time, and gives way to them;
@@ -79,6 +87,9 @@ wait
 
 echo "took $(($(date +%s) - started)) s"
 if [ -n "$failed" ]; then
+    for name in $failed; do
+        why "$name"
+    done
     echo "FAILED:$failed (logs in $logs)"
     exit 1
 fi
