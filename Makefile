@@ -85,7 +85,7 @@ SHELL_FILES := $(wildcard .ci/* tests/*.sh tests/*/*.sh src/*/*.sh src/*/*/*.sh 
 	systemd/deb/post* systemd/deb/pre*)
 
 # Sanitizers make everything slower: more patience, and smaller heaps of events.
-SLOW := LIVETALLY_PATIENCE=3 LIVETALLY_EVENTS=20000
+SLOW := LIVETALLY_PATIENCE=6 LIVETALLY_EVENTS=20000
 
 # Of `make fuzz` and `make fuzz-corpus`.
 FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
