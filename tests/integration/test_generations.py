@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-import redis as redis_client
 
 import ledger
+from backup import Backup
 from clients import Tool, metrics, totals
 from events import order, refund
 from harness import Daemon, wait_for
@@ -397,17 +397,12 @@ def test_after_a_backup_of_an_older_data_set(passage):
     with Tool(daemon) as tool:
         assert tool.post(*map(sale, IDS)).accepted == len(IDS)
     daemon.stop()
-    raw = redis_client.Redis(unix_socket_path=str(passage.redis.socket))
-    saved = {key: raw.dump(key) for key in raw.keys()}
+    backup = Backup(passage.redis)
     daemon.restart()
     passage.end_generation()
     with Tool(daemon) as tool:
         assert tool.post(sale("123")).accepted == 1
-        pipe = raw.pipeline()
-        pipe.flushall()
-        for key, dump in saved.items():
-            pipe.restore(key, 0, dump)
-        pipe.execute()
+        backup.restore()
         wait_for(lambda: ledger.packed_from(client) is not None, 15, "the next generation")
         wait_for(lambda: tool.verdict(sale("123")) == "accepted", 1, "what the backup lacks")
         assert tool.post(*map(sale, IDS)).duplicates == len(IDS)

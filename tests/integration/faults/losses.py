@@ -5,7 +5,7 @@ leaves the append-only file as that would; surviving() is the model of what the 
 """
 import redis as redis_client
 
-from clients import get
+from clients import get, totals
 from harness import wait_for
 from ledger import id_of
 from model import Model
@@ -156,6 +156,13 @@ def check_loss_is_told(daemon, times=1):
     assert answer.status == 200 and answer.json()["ready"]
     loss = answer.json()["lost_writes"]
     assert loss in told[-1], (loss, told[-1])
+
+
+def wait_epoch_seen(scene):
+    """Every viewer is in the daemon's epoch: one that ends before its next tick is shown to nobody."""
+    epoch = totals(scene.daemon, "total")["epoch"]
+    for viewer in scene.viewers:
+        viewer.wait(lambda v=viewer: v.epoch == epoch, 10, "the epoch")
 
 
 def check_epochs(viewer):

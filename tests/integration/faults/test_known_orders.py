@@ -6,11 +6,12 @@ import pytest
 import redis as redis_client
 
 import ledger
+from backup import Backup
 from clients import Tool, metrics, totals
 from events import order, refund
 from harness import wait_for
 from proxy import Proxy
-from scene import CALM, ClockedDaemon, metric, sold, wait_ready
+from scene import CALM, ClockedDaemon, metric, sold
 from test_clock import DAY, Clock
 
 # No checkpoint looks at hashes meanwhile; and other daemons' silence doesn't take a minute.
@@ -310,18 +311,12 @@ def test_a_ledger_deleted_by_hand(world, daemon):
 
 
 def test_an_older_state_restored_under_an_open_connection(world, daemon):
-    client = world.redis.client()
-    binary = redis_client.Redis(unix_socket_path=str(world.redis.socket))
     with Tool(daemon) as tool:
         wait_knows(daemon)
         post_all(tool, orders("u", 100))
-        backup = {key: binary.dump(key) for key in binary.keys()}
+        backup = Backup(world.redis)
         post_all(tool, orders("v", 100))
-        pipe = binary.pipeline()
-        pipe.flushall()
-        for key, value in backup.items():
-            pipe.restore(key, 0, value)
-        pipe.execute()
+        backup.restore()
         assert post_all(tool, orders("u", 100)) == (0, 100)
         assert post_all(tool, orders("v", 100)) == (100, 0), "these were lost, and are told"
         wait_knows(daemon)

@@ -5,7 +5,7 @@ import pytest
 from clients import Tool, totals
 from harness import wait_for
 from losses import (CUTS, check_epochs, check_loss_is_told, check_survivors, cut_log, log_size,
-                    losses_told, prepare, wait_for_commits)
+                    losses_told, prepare, wait_epoch_seen, wait_for_commits)
 from scene import World, finish, metric, ready, wait_ready
 
 KILLS = 5
@@ -26,6 +26,8 @@ def test_redis_killed_five_times_under_load(folder, fsync):
             world.redis.kill()
             wait_for(lambda: not ready(scene.daemon), 10, "the daemon to notice")
             world.redis.start()
+            wait_ready(scene.daemon)
+            wait_epoch_seen(scene)
         load.hurry()
     assert metric(scene.daemon, "redis_connects_total") >= connects + KILLS
     losses = len(losses_told(scene.daemon))
@@ -71,6 +73,7 @@ def test_the_last_second_of_the_log_is_lost_under_load(world):
                          "the loss to be noticed")
                 wait_ready(scene.daemon)
                 assert totals(scene.daemon, "total")["epoch"] != scene.viewers[0].hello["epoch"]
+                wait_epoch_seen(scene)
             load.hurry()
         bystander.wait(lambda: stores(bystander)[-1:] == ["available"])
     told = stores(bystander)  # a slow machine may add pairs of its own

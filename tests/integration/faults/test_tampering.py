@@ -7,6 +7,7 @@ import pytest
 import redis as redis_client
 
 import ledger
+from backup import Backup
 from clients import Tool, totals
 from events import order, refund
 from harness import Daemon, RedisServer, livetally, wait_for
@@ -172,14 +173,14 @@ def test_redis_emptied_under_load(world):
 def test_a_data_set_of_another_kind_at_start(folder, redis, field, theirs, advice):
     Daemon(folder, redis).stop()
     redis.client().hset(PREFIX + "meta", field, theirs)
-    before = {key: redis.client().dump(key) for key in redis.client().keys()}
+    before = Backup(redis)
     daemon = Daemon(folder, redis, start=False)
     daemon.launch()
     assert daemon.wait_exit() == USAGE
     said = errors_told(daemon)
     assert len(said) == 1
     assert all(word in said[0] for word in (field, theirs, advice, "redis.prefix"))
-    assert {key: redis.client().dump(key) for key in redis.client().keys()} == before, "untouched"
+    assert Backup(redis) == before, "untouched"
 
 
 def swap_data(redis, other):
@@ -234,30 +235,20 @@ def test_an_order_that_stands_in_the_ledger_as_nonsense(world, size):
     assert client.hstrlen(ledger.key(number), order("u")["order_id"]) == size
 
 
-def restore(client, backup):
-    """At once, under open connections."""
-    pipe = client.pipeline()
-    pipe.flushall()
-    for key, value in backup.items():
-        pipe.restore(key, 0, value)
-    pipe.execute()
-
-
 def test_a_checkpoint_on_its_way_when_an_older_state_is_restored(world):
     """The restored owner of the lane is the same, and so is the epoch; but what the checkpoint
     brings counts commits that are gone."""
     daemon = world.daemon({**CALM, "redis.checkpoint_ms": 60_000})
-    binary = redis_client.Redis(unix_socket_path=str(world.redis.socket))
     with Tool(daemon) as tool:
         assert tool.verdict(order("u", 1)) == "accepted"
         wait_for(lambda: metric(daemon, "checkpoints_total") == 1, 10, "a checkpoint")
-        backup = {key: binary.dump(key) for key in binary.keys()}
+        backup = Backup(world.redis)
         assert tool.verdict(order("u", 2)) == "accepted"
         held = daemon.redis.catch("checkpoint")
         stopping = threading.Thread(target=daemon.stop)
         stopping.start()
         held.wait()
-        restore(binary, backup)
+        backup.restore()
         held.release()
         stopping.join()
     daemon.restart()
@@ -270,17 +261,16 @@ def test_a_checkpoint_on_its_way_when_an_older_state_is_restored(world):
 def test_a_state_restored_that_lacks_a_checkpoint_and_no_commit(world):
     """Nothing but the checkpoint's version tells it: what it had written is not there."""
     daemon = world.daemon({**CALM, "redis.checkpoint_ms": 200})
-    binary = redis_client.Redis(unix_socket_path=str(world.redis.socket))
     with Tool(daemon) as tool:
         assert tool.verdict(order("u")) == "accepted"
         wait_for(lambda: metric(daemon, "checkpoints_total") == 1, 10, "a checkpoint")
         held = daemon.redis.catch("checkpoint")
         assert tool.verdict(order("v")) == "accepted"
         held.wait()
-        backup = {key: binary.dump(key) for key in binary.keys()}
+        backup = Backup(world.redis)
         held.release()
         wait_for(lambda: metric(daemon, "checkpoints_total") == 2, 10, "the next one")
-        restore(binary, backup)
+        backup.restore()
         assert tool.verdict(order("w")) == "accepted"
         wait_for(lambda: metric(daemon, "checkpoints_total") == 3, 10, "another one")
     daemon.stop()
