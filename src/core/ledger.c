@@ -85,9 +85,10 @@ static void prefetch_oldest(const struct ledger *ledger)
 {
     uint32_t place = ledger->next + AHEAD < ledger->max ? ledger->next + AHEAD : 0;
     const struct entry *entry = &ledger->entries[place];
+    uintptr_t bytes = (uintptr_t)entry->bytes; /* of a place never used it is null */
 
-    __builtin_prefetch(entry->bytes, 1);
-    __builtin_prefetch(entry->bytes + 64, 1);
+    __builtin_prefetch((const void *)bytes, 1);
+    __builtin_prefetch((const void *)(bytes + 64), 1);
     id_table_prefetch(&ledger->index, entry->hash);
 }
 
