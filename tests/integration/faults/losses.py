@@ -58,9 +58,12 @@ def wait_for_commits(daemon, count):
 
 def prepare(scene):
     """Traffic for losses: in many small commits; and without retries that state less than their
-    order, which would be another order if that is lost."""
+    order, which would be another order if that is lost. The catalog, which supplies what orders
+    leave out, is safe: with `everysec` Redis may hold back what it has answered."""
     scene.slow().size = 8
     scene.traffic.plain()
+    wait_for(lambda: scene.redis.client().info("persistence")["aof_buffer_length"] == 0, 10,
+             "the catalog to be in the log")
 
 
 # The ledger.

@@ -9,6 +9,7 @@ import pytest
 from clients import Tool, Viewer
 from events import order
 from harness import Daemon, wait_for
+from losses import prepare
 from proxy import concludes, was_done, words, writes_cells
 from scene import CALM, EmbeddedRedis, Scene, World, finish, metric, sold, wait_ready
 from test_embedded import redis_pid
@@ -274,7 +275,8 @@ def test_killed_together_with_redis(folder, fsync):
     """With `always` nothing that was acked is missing: all of it is a duplicate when it comes again.
     With `everysec` Redis may have lost some of it; then that counts again, and nothing else does."""
     world = World(folder, redis_options=("--appendfsync", fsync))
-    scene = world.scene(SOME, watch=False, config=OFTEN).slow()
+    scene = world.scene(SOME, watch=False, config=OFTEN)
+    prepare(scene)
     with scene.load() as load:
         for both in ([scene.daemon, world.redis], [world.redis, scene.daemon]) * 2:
             load.wait_acks(5)
