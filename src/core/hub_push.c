@@ -31,8 +31,9 @@ static void sent(struct viewer *viewer)
     if (!increments)
         return;
     increments->point = audience->refreshed;
-    memcpy(increments->orders, audience->orders,
-           audience->ticker_count * sizeof(*increments->orders));
+    if (audience->ticker_count) /* else orders is NULL, which memcpy() doesn't take */
+        memcpy(increments->orders, audience->orders,
+               audience->ticker_count * sizeof(*increments->orders));
 }
 
 static void missed(struct viewer *viewer)
