@@ -73,6 +73,39 @@ static void take_lane_total(struct partition *partition)
     partition->judge.lane_total = cell ? cell->own : (struct metrics){{0}};
 }
 
+/* What was shown before, which the hub has yet to watch on the new board. */
+static bool is_still_shown(struct board *board, const struct group *old)
+{
+    if (!old->watchers || old->state != GROUP_LOADED)
+        return false;
+    const struct group *group = board_find(board, old->key);
+    return group && group->state == GROUP_LOADED;
+}
+
+static void watch_shown(void *context, struct group *old)
+{
+    if (is_still_shown(context, old))
+        board_watch(context, old->key);
+}
+
+static void unwatch_shown(void *context, struct group *old)
+{
+    if (is_still_shown(context, old))
+        board_unwatch(context, old->key);
+}
+
+/* What our feed touched was loaded whatever it took, but nobody is shown it. */
+static void bound_idle(const struct partition *partition, struct board *board,
+                       struct board *old_board)
+{
+    uint64_t used = (uint64_t)board_held_count(board) + board_idle_count(board);
+    if (used <= partition->options.max_cells)
+        return;
+    board_each(old_board, watch_shown, board);
+    board_forget_idle(board);
+    board_each(old_board, unwatch_shown, board);
+}
+
 static void swap_boards(struct partition *partition)
 {
     struct view *view = &partition->view;
@@ -97,6 +130,7 @@ static void swap_boards(struct partition *partition)
     }
     take_census(partition);
     take_lane_total(partition);
+    bound_idle(partition, view->board, old_board);
     partition_view_changed(partition);
     catalog_free(old_catalog);
     board_free(old_board);

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from clients import Tool, Viewer, get, metrics
 from events import order
 from harness import PATIENCE, Daemon, wait_for
-from proxy import Proxy
+from proxy import Proxy, writes_cells
 from scene import CALM, verify
 from stream import Stream
 
@@ -199,6 +199,29 @@ def test_what_waits_when_the_connection_breaks_is_not_let_in_after_it(folder, re
         assert set(shown) <= set(viewer.values)
         assert held(daemon) <= LIMIT
     daemon.stop()
+
+
+def test_what_the_way_in_loads_for_nobody_makes_room(folder, redis):
+    """All that our feed touched is loaded then. It stayed, and whoever came was let in to it."""
+    proxy = Proxy(folder, redis)
+    daemon = start_with_all_in_redis(folder, redis, proxy)
+    with Viewer(daemon) as viewer, Viewer(daemon) as late:
+        shown = BOARDS[:5]
+        viewer.subscribe(*shown)
+        checkpoint = proxy.catch("checkpoint", when=writes_cells)
+        sell(daemon, "b", range(1))
+        checkpoint.wait()
+        checkpoint.cut()
+        wait_for(lambda: metrics(daemon)["livetally_resyncs_total"] == 2, 20, "the way in")
+        assert cells(daemon) <= LIMIT
+        refused = errors_of(late.subscribe(*BOARDS))
+        assert refused and not refused & set(shown) and refused | set(late.values) == set(BOARDS)
+        sell(daemon, "c", range(1))
+        for client in (viewer, late):
+            client.wait_until(lambda v: {v[b]["rows"][0]["orders"] for b in v} == {3})
+            assert {v["of"] for v in client.values.values()} == {ROWS}
+    daemon.stop()
+    verify(redis)
 
 
 def test_what_is_watched_grows_past_the_limit_and_orders_go_on(folder, redis):
