@@ -19,13 +19,20 @@ class Watch:
     def __init__(self, daemon):
         self.connection = http.client.HTTPConnection(*daemon.address, timeout=20 * PATIENCE)
 
-    def figures(self):
-        """How many others are active, and bytes that wait for peers to read."""
+    def metrics(self):
         self.connection.request("GET", "/metrics")
         lines = self.connection.getresponse().read().decode().splitlines()
-        found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("livetally_"))
+        return dict(line.rsplit(" ", 1) for line in lines if line.startswith("livetally_"))
+
+    def figures(self):
+        """How many others are active, and bytes that wait for peers to read."""
+        found = self.metrics()
         return (int(found["livetally_active_connections"]) - 1,
                 int(found['livetally_memory_bytes{kind="send_queue"}']))
+
+    def arriving_bytes(self):
+        """Of messages of which a part is here."""
+        return int(self.metrics()['livetally_memory_bytes{kind="assembly"}'])
 
     def others(self):
         return self.figures()[0]
@@ -91,6 +98,31 @@ def test_a_message_in_fragments_is_under_way_until_the_last(daemon, watch, kind)
         watch.wait(0, "the last fragment")
 
 
+@pytest.mark.parametrize("kind", ["ingest", "live"])
+def test_fragments_that_come_at_once_are_a_message(daemon, watch, kind):
+    """All of them are looked at first, so that no frame is under way when the first is handled."""
+    words = json.dumps(SUBSCRIBE.get(kind) or order("x", 1)).encode()
+    fragments = frame(TEXT, words[:9], fin=False) + frame(CONTINUATION, words[9:])
+    with Raw(daemon, kind) as peer:
+        for _ in range(3):
+            watch.wait(0, "nothing to be under way")
+            peer.send(fragments)
+            assert answered(peer, kind)
+            assert watch.arriving_bytes() == 0
+        watch.wait(0, "the last message's end")
+
+
+@pytest.mark.parametrize("kind", ["ingest", "live"])
+def test_a_fault_right_behind_a_message_is_remembered(daemon, watch, kind):
+    """Seen before the message is handled, after which nothing seems to be under way."""
+    whole = text(SUBSCRIBE.get(kind) or order("x", 1))
+    with Raw(daemon, kind) as peer:
+        watch.wait(0, "the handshake to be over")
+        peer.send(whole + b"\xf1" + whole)  # reserved bits
+        assert goodbye_of(peer) == (1002, "bad_frame")
+    watch.wait(0, "its end")
+
+
 def test_who_leaves_in_the_middle_leaves_nothing(daemon, watch):
     peers = [Raw(daemon, kind) for kind in ("ingest", "live") * 3]
     for peer in peers:
@@ -113,8 +145,11 @@ def test_acks_that_are_not_read_are_under_way_until_they_are(daemon, watch):
     with Raw(daemon, rcvbuf=4096) as tool:
         watch.wait(0, "nothing to be under way")
         wait_for(stuck, 20, "its socket to be full")
+        first_bytes = stuck()
+        wait_for(lambda: stuck() > first_bytes, 20, "more acks to wait behind those")
         tool.settle()
         watch.wait(0, "all acks to be read")
+        assert watch.figures() == (0, 0)
 
 
 def test_limits_hold_over_it(folder, redis):
