@@ -18,6 +18,7 @@ from harness import PATIENCE, now_ms, wait_for
 from model import AMOUNT_FIELDS, METRICS, Model
 from scene import Scene
 
+HOUR_MS = 3_600_000
 TICKER_ORDERS = 20  # PROTOCOL: the newest of an update
 BOARD_COLUMNS = ("orders", "units", "gross", "refunded")
 
@@ -143,7 +144,10 @@ class Burst(Scene):
 
     def check_history(self, topics, messages, least=0, ticker=True):
         """All that one connection was sent: one snapshot, then only later states, and everything
-        in each of them the sum of the same events. Returns how many those were in the end."""
+        in each of them the sum of the same events. Returns how many those were in the end.
+
+        Only a series may be missing when a new hour has begun, until the group of that is read. The
+        end is then where it was last shown."""
         updates = [m for m in messages if m["type"] in ("snapshot", "update")]
         if not updates:
             return least
@@ -151,11 +155,17 @@ class Burst(Scene):
         assert kinds == ["snapshot"] + ["update"] * (len(updates) - 1), kinds
         assert set(updates[0]["topics"]) == set(topics), updates[0].get("errors")
         assert versions == sorted(versions), versions
-        values, k = {}, least
+        values, k, whole, hours = {}, least, least, {}
         for message in updates:
             before, k = k, self._merge(values, message)
             assert k >= before, f"went back from the first {before} events to the first {k}"
+            hour = message["time"] // HOUR_MS
+            hours.update(dict.fromkeys(message["topics"], hour))
+            late = {t for t in topics if t.startswith("series/") and hours[t] < hour}
+            whole = whole if late else k
             for topic in topics:
+                if topic in late:
+                    continue
                 if topic.startswith("ticker"):
                     new = message["topics"].get(topic, {"orders": [], "lost": 0})
                     first = None if message["type"] == "snapshot" else before
@@ -164,7 +174,7 @@ class Burst(Scene):
                     want = self._known.get((topic, k)) or self._known.setdefault(
                         (topic, k), self.value_at(topic, k))
                     assert values[topic] == want, (topic, values[topic], want, before, k, message)
-        return k
+        return whole
 
     def _merge(self, values, message):
         """Takes what is compared out of a message. Returns how many events it shows."""

@@ -6,10 +6,11 @@ import threading
 import pytest
 import redis as redis_client
 
+from burst import Burst
 from events import order, product, refund, session
 from expected import every_topic, payload
 from harness import now_ms, process_alive, wait_for
-from model import Model
+from model import AMOUNT_FIELDS, METRICS, Model
 from proxy import Proxy, Splitter, words
 from traffic import HOUR, Traffic
 
@@ -92,6 +93,34 @@ def test_traffic_means_the_same_in_whatever_order_it_comes():
         "accepted": True, "duplicate": True, "parked": True}
     assert any(e["time"] < now - 72 * HOUR for e in traffic.distinct)
     assert len(every_topic(straight)) > 200
+
+
+def test_a_series_may_be_late_in_a_burst_when_an_hour_has_begun_and_only_then():
+    burst = Burst([], None, size=1)
+    assert all(burst[number] for number in range(3))
+    before = burst.now // HOUR * HOUR + HOUR - 1
+    after = before + 1
+
+    def update(k, time, series=True):
+        total = dict(zip(METRICS, burst.value_at("total", k)))
+        topics = {"total": {"all": total}}
+        if series:
+            topics["series/total"] = {"step_ms": 60_000, "start": burst.now // 60_000 * 60_000,
+                                      **{name: [total[name]] for name in AMOUNT_FIELDS}}
+        return {"type": "update", "ver": k, "time": time, "topics": topics}
+
+    def shown(*updates):
+        snapshot = {**update(1, before), "type": "snapshot"}
+        return burst.check_history(["total", "series/total"], [snapshot, *updates])
+    late = update(2, after, series=False)
+    assert shown(update(2, before)) == 2
+    assert shown(late) == 1, "it is still to come"
+    assert shown(late, update(2, after)) == 2
+    assert shown(late, update(2, after), update(2, after, series=False)) == 2, "no change"
+    for bad in ([update(2, before, series=False)], [late, update(1, after)],
+                [late, update(2, after), update(3, after, series=False)]):
+        with pytest.raises(AssertionError):
+            shown(*bad)
 
 
 def test_the_proxy_finds_where_requests_and_replies_end():
