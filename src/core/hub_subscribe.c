@@ -135,8 +135,8 @@ struct frame *subscription_snapshot(struct hub *hub, struct subscription *subscr
 static struct increments *carry_increments(const struct viewer *viewer,
                                            const struct audience *audience)
 {
-    const struct audience *from = viewer->audience;
     const struct increments *known = viewer->increments;
+    const struct audience *from = known ? viewer->audience : NULL; /* else it has no tickers */
     struct increments *increments =
         mem_zalloc(sizeof(*increments) + audience->ticker_count * sizeof(*increments->orders));
     uint32_t ticker = 0;
